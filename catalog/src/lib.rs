@@ -1,0 +1,38 @@
+//! Formats, choices and the store of a decentralised, content-addressed package catalog.
+//!
+//! A publisher signs statements into an append-only log; a release is one of them and names every
+//! hardware variant by the BLAKE3 root of its files. Resolving chooses the variant that a profile
+//! can run and says why the others were refused. The store keeps what was signed, durably, and the
+//! installer writes a variant to disk safely.
+//!
+//! Nothing here opens a socket, starts a task or reads a clock: callers hand in bytes and times.
+
+pub mod cbor;
+mod defence;
+pub mod digest;
+pub mod draft;
+pub mod head;
+pub mod identity;
+pub mod import;
+pub mod install;
+pub mod log;
+pub mod lookalike;
+pub mod manifest;
+pub mod name;
+pub mod path;
+pub mod permission;
+pub mod plan;
+pub mod profile;
+pub mod reference;
+pub mod release;
+pub mod resolve;
+pub mod signature;
+pub mod size;
+pub mod statement;
+pub mod store;
+pub mod time;
+pub mod tree;
+pub mod variant;
+
+pub use digest::{Digest, Sha256Digest};
+pub use time::Timestamp;
