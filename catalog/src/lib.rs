@@ -35,4 +35,6 @@ pub mod tree;
 pub mod variant;
 
 pub use digest::{Digest, Sha256Digest};
+pub use permission::{NodeId, Permission, Reader};
+pub use signature::{PublicKey, SecretKey, Signature};
 pub use time::Timestamp;
