@@ -7,6 +7,8 @@
 //!
 //! Nothing here opens a socket, starts a task or reads a clock: callers hand in bytes and times.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 pub mod cbor;
 mod defence;
 pub mod digest;
@@ -38,3 +40,4 @@ pub use digest::{Digest, Sha256Digest};
 pub use permission::{NodeId, Permission, Reader};
 pub use signature::{PublicKey, SecretKey, Signature};
 pub use time::Timestamp;
+pub use variant::{Constraint, FactKey};
