@@ -1,7 +1,13 @@
 //! Names bytes by their hash: BLAKE3 for everything we fetch, SHA-256 for logs and interop.
 
 use std::fmt;
+use std::io::{self, Read};
 use std::str::FromStr;
+
+use sha2::Digest as _;
+
+/// Read at once while hashing: large enough for BLAKE3 to use every lane.
+const BLOCK_BYTES: usize = 1 << 20;
 
 /// A BLAKE3 hash: the name of a blob, a tree or a statement. Shown as 64 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +28,54 @@ impl Digest {
     /// Hashes `bytes` with BLAKE3.
     pub fn of(bytes: &[u8]) -> Self {
         Self(*blake3::hash(bytes).as_bytes())
+    }
+}
+
+impl Digest {
+    /// Hashes everything `from` gives with BLAKE3, in constant memory; also says how much it was.
+    ///
+    /// # Errors
+    /// What `from` answers when it cannot be read.
+    pub fn of_reader(mut from: impl Read) -> io::Result<(Self, u64)> {
+        let mut hasher = blake3::Hasher::new();
+        let mut block = vec![0; BLOCK_BYTES];
+        let mut bytes = 0;
+        loop {
+            match from.read(&mut block) {
+                Ok(0) => return Ok((Self(*hasher.finalize().as_bytes()), bytes)),
+                Ok(read) => {
+                    hasher.update(&block[..read]);
+                    bytes += read as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Hashes a file's bytes with BLAKE3 and SHA-256 as they pass by.
+#[derive(Default)]
+pub struct FileHasher {
+    blake3: blake3::Hasher,
+    sha256: sha2::Sha256,
+}
+
+impl FileHasher {
+    /// A hasher that has seen nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next bytes; long pieces are faster than short ones.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.blake3.update(bytes);
+        self.sha256.update(bytes);
+    }
+
+    /// Both hashes of everything seen.
+    pub fn finish(self) -> (Digest, Sha256Digest) {
+        (Digest(*self.blake3.finalize().as_bytes()), Sha256Digest(self.sha256.finalize().into()))
     }
 }
 
@@ -85,3 +139,19 @@ macro_rules! hash_newtype {
 
 hash_newtype!(Digest);
 hash_newtype!(Sha256Digest);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashing_in_pieces_equals_hashing_at_once() {
+        let bytes = vec![7; 3 * BLOCK_BYTES + 5];
+        let mut hasher = FileHasher::new();
+        bytes.chunks(1000).for_each(|piece| hasher.update(piece));
+        let (digest, sha256) = hasher.finish();
+        assert_eq!(digest, Digest::of(&bytes));
+        assert_eq!(sha256.as_bytes()[..], sha2::Sha256::digest(&bytes)[..]);
+        assert_eq!(Digest::of_reader(&bytes[..]).unwrap(), (digest, bytes.len() as u64));
+    }
+}
