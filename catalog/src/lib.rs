@@ -37,7 +37,10 @@ pub mod tree;
 pub mod variant;
 
 pub use digest::{Digest, Sha256Digest};
+pub use name::{ChannelName, PackageName, Petname, VariantId};
+pub use path::TreePath;
 pub use permission::{NodeId, Permission, Reader};
 pub use signature::{PublicKey, SecretKey, Signature};
+pub use size::ByteSize;
 pub use time::Timestamp;
 pub use variant::{Constraint, FactKey};
