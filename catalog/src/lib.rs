@@ -43,4 +43,5 @@ pub use permission::{NodeId, Permission, Reader};
 pub use signature::{PublicKey, SecretKey, Signature};
 pub use size::ByteSize;
 pub use time::Timestamp;
+pub use tree::{Tree, TreeEntry};
 pub use variant::{Constraint, FactKey};
