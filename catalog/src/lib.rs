@@ -44,4 +44,4 @@ pub use signature::{PublicKey, SecretKey, Signature};
 pub use size::ByteSize;
 pub use time::Timestamp;
 pub use tree::{Tree, TreeEntry};
-pub use variant::{Constraint, FactKey};
+pub use variant::{Constraint, FactKey, Resources, Variant};

@@ -1,5 +1,6 @@
 //! The words that facts are written in: keys, names and dotted version numbers.
 
+use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
@@ -186,6 +187,12 @@ macro_rules! text_newtype {
             }
         }
     };
+}
+
+impl Borrow<str> for FactKey {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
 }
 
 text_newtype!(FactKey);
