@@ -1,1 +1,1 @@
-//! x
+//! What the journeys across real processes share.
