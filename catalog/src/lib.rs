@@ -37,11 +37,17 @@ pub mod tree;
 pub mod variant;
 
 pub use digest::{Digest, Sha256Digest};
+pub use draft::{Draft, SourceEntry, VariantDraft};
+pub use head::{Head, SealedHead};
+pub use identity::{Identity, Inception, KeyState, PublisherId};
 pub use name::{ChannelName, PackageName, Petname, VariantId};
 pub use path::TreePath;
 pub use permission::{NodeId, Permission, Reader};
+pub use reference::Reference;
+pub use release::{Dependency, PackageId, PackageKind, Release, ReleaseId};
 pub use signature::{PublicKey, SecretKey, Signature};
 pub use size::ByteSize;
+pub use statement::{SealedStatement, Statement, StatementId, StatementKind};
 pub use time::Timestamp;
 pub use tree::{Tree, TreeEntry};
 pub use variant::{Constraint, FactKey, Resources, Variant};

@@ -10,6 +10,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::cbor::{CodecError, Fields, Map, Value};
+
+/// The most nodes that one release may list.
+pub const NODES_MAX: usize = 1024;
+
 /// The key by which a node proves who it is on a connection. It never signs statements.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId([u8; 32]);
@@ -76,7 +81,8 @@ impl<'de> serde::Deserialize<'de> for NodeId {
 }
 
 /// Who may read a release.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "kind", content = "nodes", rename_all = "lowercase")]
 pub enum Permission {
     /// Everybody.
     #[default]
@@ -95,6 +101,32 @@ pub enum Reader {
 }
 
 impl Permission {
+    /// How it stands in a release: `{"kind": "public"}`, or with the nodes ascending.
+    pub(crate) fn to_value(&self) -> Value {
+        let mut map = Map::new();
+        match self {
+            Self::Public => map.insert("kind", "public"),
+            Self::Restricted(nodes) => {
+                map.insert("kind", "restricted");
+                let nodes = nodes.iter().map(|node| Value::from(node.0.as_slice()));
+                map.insert("nodes", nodes.collect::<Value>());
+            }
+        }
+        Value::Map(map)
+    }
+
+    /// Reads what [`to_value`](Self::to_value) wrote.
+    pub(crate) fn from_value(map: Map) -> Result<Self, CodecError> {
+        let mut fields = Fields::of(Value::Map(map))?;
+        let permission = match fields.text("kind")?.as_str() {
+            "public" => Self::Public,
+            "restricted" => Self::Restricted(read_nodes(fields.array("nodes")?)?),
+            _ => return Err(CodecError::invalid("permission", "a kind unknown to this version")),
+        };
+        fields.finish()?;
+        Ok(permission)
+    }
+
     /// Whether `who` may read what carries this permission.
     pub fn may_read(&self, who: Reader) -> bool {
         match (self, who) {
@@ -102,4 +134,23 @@ impl Permission {
             (Self::Restricted(nodes), Reader::Node(node)) => nodes.contains(&node),
         }
     }
+}
+
+fn read_nodes(items: Vec<Value>) -> Result<BTreeSet<NodeId>, CodecError> {
+    const FIELD: &str = "nodes";
+    if items.len() > NODES_MAX {
+        let reason = format!("{} nodes, at most {NODES_MAX}", items.len());
+        return Err(CodecError::invalid(FIELD, reason));
+    }
+    let mut nodes = BTreeSet::new();
+    for item in items {
+        let wrong = CodecError::WrongType { field: FIELD, expected: "a list of 32 bytes each" };
+        let Value::Bytes(bytes) = item else { return Err(wrong) };
+        let node = NodeId(bytes.try_into().map_err(|_| wrong)?);
+        if nodes.last().is_some_and(|last| *last >= node) {
+            return Err(CodecError::invalid(FIELD, "not ascending, or one is listed twice"));
+        }
+        nodes.insert(node);
+    }
+    Ok(nodes)
 }

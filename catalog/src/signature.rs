@@ -230,3 +230,6 @@ fn signed_bytes(kind: &str, body: &[u8]) -> Vec<u8> {
         body.to_vec()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,343 @@
+//! The bytes of a release, and the rules that every release keeps.
+//!
+//! Layout: a canonical CBOR map. What is empty is left out, so a release has one encoding.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    CAPABILITIES_MAX, DEPENDENCIES_MAX, DESCRIPTION_BYTES_MAX, Dependency, EXTENSION_BYTES_MAX,
+    KEYWORDS_MAX, LICENSE_BYTES_MAX, MirrorHints, PROVIDES_MAX, Provenance, Release, ReleaseError,
+    SUMMARY_BYTES_MAX, TEXT_BYTES_MAX, VARIANTS_MAX, WORD_BYTES_MAX,
+};
+use crate::cbor::{CodecError, Fields, Map, Value};
+use crate::digest::{Digest, Sha256Digest};
+use crate::identity::PublisherId;
+use crate::permission::Permission;
+use crate::statement::StatementHeader;
+use crate::statement::body;
+use crate::variant::Variant;
+
+const PRIORITIES: [&str; 4] = ["critical", "high", "normal", "low"];
+
+impl Release {
+    /// The bytes to sign.
+    ///
+    /// # Errors
+    /// [`ReleaseError`] names the limit that is broken; only a person's input can cause this.
+    pub fn encode(&self) -> Result<Vec<u8>, ReleaseError> {
+        let bytes = body::finish(self.to_map())?;
+        // Whatever we would refuse from others, we refuse to sign.
+        Self::decode(&bytes)?;
+        Ok(bytes)
+    }
+
+    /// Reads a body strictly.
+    ///
+    /// # Errors
+    /// [`ReleaseError`] names the field that is wrong.
+    pub fn decode(bytes: &[u8]) -> Result<Self, ReleaseError> {
+        let mut fields = body::open(bytes)?;
+        let release = Self::read(&mut fields)?;
+        fields.finish()?;
+        release.check()?;
+        Ok(release)
+    }
+
+    fn to_map(&self) -> Map {
+        let mut map = body::start(StatementHeader {
+            publisher: self.publisher,
+            seq: self.seq,
+            time: self.time,
+        });
+        map.insert("name", self.name.as_str());
+        map.insert("version", self.version.to_string());
+        map.insert("kind", self.kind.as_str());
+        map.insert("summary", self.summary.as_str());
+        map.insert("license", self.license.as_str());
+        map.insert_some("keywords", texts(&self.keywords));
+        map.insert_some("tags", texts(&self.tags));
+        map.insert_some("provides", texts(&self.provides));
+        map.insert_some("dependencies", list(&self.dependencies, dependency_value));
+        let capabilities: Map = self
+            .capabilities
+            .iter()
+            .map(|(name, values)| {
+                (name, list(values, text).unwrap_or_else(|| Value::Array(vec![])))
+            })
+            .collect();
+        map.insert_some("capabilities", non_empty(capabilities));
+        map.insert("permission", self.permission.to_value());
+        map.insert_some("mirror", non_empty(mirror_map(&self.mirror)));
+        map.insert_some("description", self.description.as_deref());
+        map.insert_some("provenance", self.provenance.as_ref().map(provenance_map));
+        map.insert_some("variants", list(&self.variants, Variant::to_value));
+        let extensions: Map =
+            self.extensions.iter().map(|(key, value)| (key, value.as_str())).collect();
+        map.insert_some("extensions", non_empty(extensions));
+        map
+    }
+
+    fn read(fields: &mut Fields) -> Result<Self, CodecError> {
+        let StatementHeader { publisher, seq, time } = body::header(fields)?;
+        Ok(Self {
+            publisher,
+            seq,
+            time,
+            name: fields.parsed("name")?,
+            version: body::version(fields)?,
+            kind: fields.parsed("kind")?,
+            summary: fields.text("summary")?,
+            license: fields.text("license")?,
+            keywords: body::texts(fields, "keywords")?,
+            tags: body::texts(fields, "tags")?,
+            provides: body::texts(fields, "provides")?,
+            dependencies: read_list(fields, "dependencies", DEPENDENCIES_MAX, read_dependency)?,
+            capabilities: read_capabilities(fields)?,
+            permission: Permission::from_value(fields.map("permission")?)?,
+            mirror: read_mirror(fields)?,
+            description: fields.text_opt("description")?,
+            provenance: fields.map_opt("provenance")?.map(read_provenance).transpose()?,
+            variants: read_list(fields, "variants", VARIANTS_MAX, Variant::from_value)?,
+            extensions: read_extensions(fields)?,
+        })
+    }
+
+    /// Checks the rules that the types of the fields do not carry.
+    fn check(&self) -> Result<(), CodecError> {
+        body::line("summary", &self.summary, SUMMARY_BYTES_MAX)?;
+        body::line("license", &self.license, LICENSE_BYTES_MAX)?;
+        body::lines("keywords", &self.keywords, KEYWORDS_MAX, WORD_BYTES_MAX)?;
+        body::lines("tags", &self.tags, KEYWORDS_MAX, WORD_BYTES_MAX)?;
+        body::lines("provides", &self.provides, PROVIDES_MAX, TEXT_BYTES_MAX)?;
+        if let Some(description) = &self.description {
+            body::prose("description", description, DESCRIPTION_BYTES_MAX)?;
+        }
+        self.check_dependencies()?;
+        self.check_capabilities()?;
+        self.check_mirror()?;
+        self.check_variants()?;
+        self.check_provenance()?;
+        self.check_extensions()
+    }
+
+    fn check_dependencies(&self) -> Result<(), CodecError> {
+        const FIELD: &str = "dependencies";
+        let mut seen = BTreeSet::new();
+        for dependency in &self.dependencies {
+            body::line(FIELD, &dependency.range.to_string(), TEXT_BYTES_MAX)?;
+            if let Some(on) = &dependency.on {
+                body::line(FIELD, on, WORD_BYTES_MAX)?;
+            }
+            if !seen.insert((dependency.publisher, &dependency.name)) {
+                let twice = format!("{} is listed twice", dependency.name);
+                return Err(CodecError::invalid(FIELD, twice));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_capabilities(&self) -> Result<(), CodecError> {
+        const FIELD: &str = "capabilities";
+        body::count(FIELD, self.capabilities.len(), CAPABILITIES_MAX)?;
+        for (name, values) in &self.capabilities {
+            word(FIELD, name)?;
+            body::lines(FIELD, values, CAPABILITIES_MAX, TEXT_BYTES_MAX)?;
+        }
+        Ok(())
+    }
+
+    fn check_mirror(&self) -> Result<(), CodecError> {
+        const FIELD: &str = "mirror";
+        body::lines(FIELD, &self.mirror.regions, KEYWORDS_MAX, WORD_BYTES_MAX)?;
+        match &self.mirror.priority {
+            Some(other) if !PRIORITIES.contains(&other.as_str()) => {
+                Err(CodecError::invalid(FIELD, "a priority is critical, high, normal or low"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_variants(&self) -> Result<(), CodecError> {
+        const FIELD: &str = "variants";
+        if self.variants.is_empty() {
+            return Err(CodecError::invalid(FIELD, "a release has at least one"));
+        }
+        let mut seen = BTreeSet::new();
+        match self.variants.iter().find(|variant| !seen.insert(&variant.id)) {
+            Some(twice) => Err(CodecError::invalid(FIELD, format!("{} is listed twice", twice.id))),
+            None => Ok(()),
+        }
+    }
+
+    fn check_provenance(&self) -> Result<(), CodecError> {
+        const FIELD: &str = "provenance";
+        let Some(provenance) = &self.provenance else { return Ok(()) };
+        body::line(FIELD, &provenance.ecosystem, WORD_BYTES_MAX)?;
+        body::line(FIELD, &provenance.name, TEXT_BYTES_MAX)?;
+        body::line(FIELD, &provenance.version, TEXT_BYTES_MAX)?;
+        for (variant, file, _) in &provenance.files {
+            body::line(FIELD, file, TEXT_BYTES_MAX)?;
+            if self.variant(variant).is_none() {
+                return Err(CodecError::invalid(FIELD, format!("there is no variant {variant}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_extensions(&self) -> Result<(), CodecError> {
+        const FIELD: &str = "extensions";
+        body::count(FIELD, self.extensions.len(), CAPABILITIES_MAX)?;
+        for (key, value) in &self.extensions {
+            word(FIELD, key)?;
+            if !key.starts_with("x-") {
+                return Err(CodecError::invalid(FIELD, format!("{key:?} does not start with x-")));
+            }
+            body::prose(FIELD, value, EXTENSION_BYTES_MAX)?;
+        }
+        Ok(())
+    }
+}
+
+/// A key in the alphabet of TOML's bare keys, lower case.
+fn word(field: &'static str, key: &str) -> Result<(), CodecError> {
+    body::line(field, key, WORD_BYTES_MAX)?;
+    let allowed = |c| matches!(c, 'a'..='z' | '0'..='9' | '-' | '_' | '.');
+    if key.is_empty() || !key.chars().all(allowed) {
+        return Err(CodecError::invalid(field, format!("the key {key:?} (use a-z, 0-9, . _ -)")));
+    }
+    Ok(())
+}
+
+fn text(text: &String) -> Value {
+    Value::from(text.as_str())
+}
+
+fn texts(items: &[String]) -> Option<Value> {
+    list(items, text)
+}
+
+fn list<T>(items: &[T], write: impl Fn(&T) -> Value) -> Option<Value> {
+    (!items.is_empty()).then(|| items.iter().map(write).collect())
+}
+
+fn non_empty(map: Map) -> Option<Map> {
+    (!map.is_empty()).then_some(map)
+}
+
+fn read_list<T>(
+    fields: &mut Fields,
+    field: &'static str,
+    max: usize,
+    read: impl Fn(Value) -> Result<T, CodecError>,
+) -> Result<Vec<T>, CodecError> {
+    let Some(items) = fields.array_opt(field)? else { return Ok(Vec::new()) };
+    body::not_empty(field, items.is_empty())?;
+    body::count(field, items.len(), max)?;
+    items.into_iter().map(read).collect()
+}
+
+fn dependency_value(dependency: &Dependency) -> Value {
+    let mut map = Map::new();
+    map.insert("publisher", dependency.publisher.as_bytes().as_slice());
+    map.insert("name", dependency.name.as_str());
+    map.insert("range", dependency.range.to_string());
+    map.insert_some("optional", dependency.optional.then_some(true));
+    map.insert_some("on", dependency.on.as_deref());
+    Value::Map(map)
+}
+
+fn read_dependency(value: Value) -> Result<Dependency, CodecError> {
+    let mut fields = Fields::of(value)?;
+    let dependency = Dependency {
+        publisher: PublisherId::from_digest(Digest::from_bytes(fields.bytes_32("publisher")?)),
+        name: fields.parsed("name")?,
+        range: body::canonical(&mut fields, "range")?,
+        optional: body::flag(&mut fields, "optional")?,
+        on: fields.text_opt("on")?,
+    };
+    fields.finish()?;
+    Ok(dependency)
+}
+
+fn read_capabilities(fields: &mut Fields) -> Result<BTreeMap<String, Vec<String>>, CodecError> {
+    const FIELD: &str = "capabilities";
+    let Some(map) = fields.map_opt(FIELD)? else { return Ok(BTreeMap::new()) };
+    body::not_empty(FIELD, map.is_empty())?;
+    map.into_entries().map(|(name, value)| Ok((name, body::text_list(FIELD, value)?))).collect()
+}
+
+fn read_extensions(fields: &mut Fields) -> Result<BTreeMap<String, String>, CodecError> {
+    const FIELD: &str = "extensions";
+    let Some(map) = fields.map_opt(FIELD)? else { return Ok(BTreeMap::new()) };
+    body::not_empty(FIELD, map.is_empty())?;
+    let entries = map.into_entries().map(|(key, value)| match value {
+        Value::Text(text) => Ok((key, text)),
+        _ => Err(CodecError::WrongType { field: FIELD, expected: "a map of text" }),
+    });
+    entries.collect()
+}
+
+fn mirror_map(mirror: &MirrorHints) -> Map {
+    let mut map = Map::new();
+    map.insert_some("replicas", mirror.replicas);
+    map.insert_some("regions", texts(&mirror.regions));
+    map.insert_some("priority", mirror.priority.as_deref());
+    map
+}
+
+fn read_mirror(fields: &mut Fields) -> Result<MirrorHints, CodecError> {
+    const FIELD: &str = "mirror";
+    let Some(map) = fields.map_opt(FIELD)? else { return Ok(MirrorHints::default()) };
+    body::not_empty(FIELD, map.is_empty())?;
+    let mut fields = Fields::of(Value::Map(map))?;
+    let mirror = MirrorHints {
+        replicas: fields.uint_opt("replicas")?,
+        regions: body::texts(&mut fields, "regions")?,
+        priority: fields.text_opt("priority")?,
+    };
+    fields.finish()?;
+    Ok(mirror)
+}
+
+fn provenance_map(provenance: &Provenance) -> Map {
+    let mut map = Map::new();
+    map.insert("ecosystem", provenance.ecosystem.as_str());
+    map.insert("name", provenance.name.as_str());
+    map.insert("version", provenance.version.as_str());
+    map.insert_some(
+        "files",
+        list(&provenance.files, |(variant, file, hash)| {
+            [Value::from(variant.as_str()), Value::from(file.as_str()), Value::from(*hash)]
+                .into_iter()
+                .collect()
+        }),
+    );
+    map
+}
+
+fn read_provenance(map: Map) -> Result<Provenance, CodecError> {
+    let mut fields = Fields::of(Value::Map(map))?;
+    let provenance = Provenance {
+        ecosystem: fields.text("ecosystem")?,
+        name: fields.text("name")?,
+        version: fields.text("version")?,
+        files: read_list(&mut fields, "files", VARIANTS_MAX, read_file)?,
+    };
+    fields.finish()?;
+    Ok(provenance)
+}
+
+fn read_file(value: Value) -> Result<(crate::name::VariantId, String, Sha256Digest), CodecError> {
+    const FIELD: &str = "files";
+    let wrong =
+        CodecError::WrongType { field: FIELD, expected: "a list of variant, file and hash" };
+    let Value::Array(parts) = value else { return Err(wrong) };
+    let Ok([Value::Text(variant), Value::Text(file), Value::Bytes(hash)]) =
+        <[Value; 3]>::try_from(parts)
+    else {
+        return Err(wrong);
+    };
+    let variant = variant.parse().map_err(|error| CodecError::invalid(FIELD, error))?;
+    let hash = hash.try_into().map_err(|_| wrong)?;
+    Ok((variant, file, Sha256Digest::from_bytes(hash)))
+}
