@@ -1,0 +1,7 @@
+//! The index from outside: what is found, and what becomes of the files.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+mod index;
+mod search;
