@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+mod follow;
 mod index;
 mod search;
