@@ -69,7 +69,7 @@ impl Index {
 
     /// Follows `store`, then searches. A damaged index is built anew on the way; one that cannot
     /// be written, on a full disk for instance, answers with what it has.
-    pub fn find(&self, store: &Store, query: &Query) -> Result<Found, FollowError> {
+    pub fn find(&self, store: &Store, query: &Query<'_>) -> Result<Found, FollowError> {
         match self.follow(store).and_then(|_| Ok(self.search(query)?)) {
             Err(FollowError::Index(IndexError::Damaged { .. })) => {
                 self.reset()?;

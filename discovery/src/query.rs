@@ -2,7 +2,9 @@
 
 use catalog::identity::PublisherId;
 use catalog::name::Petname;
+use catalog::profile::Profile;
 use catalog::release::{PackageId, PackageKind, Release, ReleaseId};
+use catalog::resolve::{Fit, Preference, resolve};
 
 use crate::index::{Index, IndexError};
 
@@ -17,7 +19,7 @@ pub const CANDIDATES_MAX: usize = 5_000;
 
 /// A question to the index. [`Query::new`] asks for anything with these words.
 #[derive(Clone, Debug)]
-pub struct Query {
+pub struct Query<'a> {
     /// Any text; without words, every package matches, in order of name. A petname or publisher
     /// id before a `/` narrows to that publisher.
     pub text: String,
@@ -25,6 +27,8 @@ pub struct Query {
     pub kind: Option<PackageKind>,
     /// Only packages of this publisher.
     pub publisher: Option<PublisherId>,
+    /// Only packages with a variant for this hardware.
+    pub fits: Option<&'a Profile>,
     /// The names that this node's user has for publishers.
     pub petnames: Vec<(Petname, PublisherId)>,
     /// Hits to skip.
@@ -34,7 +38,7 @@ pub struct Query {
 }
 
 /// One page of what was found, best first.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Found {
     /// The packages, at most as many as the limit.
     pub hits: Vec<Hit>,
@@ -43,7 +47,7 @@ pub struct Found {
 }
 
 /// A package that answers a query.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Hit {
     /// Its newest release that is not yanked.
     pub id: ReleaseId,
@@ -51,6 +55,8 @@ pub struct Hit {
     pub release: Release,
     /// How well it answers; comparable only inside one answer.
     pub score: f32,
+    /// How the hardware that was asked for suits it; `None` when none was asked for.
+    pub fit: Option<Fit>,
 }
 
 impl Hit {
@@ -60,13 +66,14 @@ impl Hit {
     }
 }
 
-impl Query {
+impl<'a> Query<'a> {
     /// Asks for the best 20 packages for `text`.
     pub fn new(text: impl Into<String>) -> Self {
         Self {
             text: text.into(),
             kind: None,
             publisher: None,
+            fits: None,
             petnames: Vec::new(),
             offset: 0,
             limit: 20,
@@ -106,7 +113,7 @@ impl Index {
     /// # Errors
     /// [`IndexError::Damaged`] when the files are: empty the index with [`Index::reset`], follow
     /// the store again, and ask again.
-    pub fn search(&self, query: &Query) -> Result<Found, IndexError> {
+    pub fn search(&self, query: &Query<'_>) -> Result<Found, IndexError> {
         let text = within(query.text.trim(), TEXT_BYTES_MAX);
         let (named, text) = query.narrowed(text);
         if let (Some(named), Some(asked)) = (named, query.publisher)
@@ -131,13 +138,23 @@ impl Index {
                 damaged = true;
                 return None;
             };
-            Some(Hit { id, release, score })
+            let fit = match query.fits {
+                None => None,
+                Some(profile) => Some(fit(&release, profile)?),
+            };
+            Some(Hit { id, release, score, fit })
         })?;
         match damaged {
             true => Err(self.damaged("a stored release is unreadable".to_owned())),
             false => Ok(Found { hits, more }),
         }
     }
+}
+
+/// How the variant that would be chosen suits `profile`; `None` when none would.
+fn fit(release: &Release, profile: &Profile) -> Option<Fit> {
+    let resolution = resolve(release, profile, Preference::HighPerformance);
+    resolution.chosen_verdict().map(|verdict| verdict.fit)
 }
 
 /// The longest start of `text` with at most `bytes` bytes.

@@ -1,7 +1,10 @@
 //! What a query finds, and in which order.
 
-use crate::common::{acme, ask, cursor, doc, index, names, other, packages, release};
+use crate::common::{acme, ask, cursor, doc, index, names, other, packages, release, variant};
+use catalog::profile::{Facts, Profile};
 use catalog::release::{PackageKind, Release};
+use catalog::resolve::Fit;
+use catalog::variant::Variant;
 use catalog_discovery::{Index, LIMIT_MAX, Query};
 use proptest::prelude::*;
 
@@ -121,6 +124,34 @@ fn filters_narrow_and_never_rank() {
     assert!(ask(at_odds).is_empty());
     let wrong_kind = Query { kind: Some(PackageKind::Asset), ..Query::new("graphdb") };
     assert!(ask(wrong_kind).is_empty());
+}
+
+#[test]
+fn only_what_fits_the_hardware_is_kept_however_far_down_it_stands() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = Index::open(dir.path()).unwrap();
+    let on = |os: &str| {
+        let requires = [("os".parse().unwrap(), os.parse().unwrap())].into();
+        Variant { requires, ..variant(os) }
+    };
+    for n in 0..300 {
+        let variants = match n % 100 {
+            99 => vec![on("linux"), on("windows")],
+            _ => vec![on("windows")],
+        };
+        let release = Release { variants, ..release(acme(), &format!("tool-{n:03}")) };
+        index.put(&doc(&release)).unwrap();
+    }
+    index.commit(cursor(1)).unwrap();
+    let linux = ["os=linux".parse().unwrap(), "disk.free=1GiB".parse().unwrap()];
+    let profile = Profile::new("test", Facts::default()).with_overrides(&linux).unwrap();
+    for text in ["tool", ""] {
+        let query = Query { fits: Some(&profile), ..Query::new(text) };
+        let found = index.search(&query).unwrap();
+        assert_eq!(names(&found), ["tool-099", "tool-199", "tool-299"], "{text:?}");
+        assert!(!found.more);
+        assert!(found.hits.iter().all(|hit| hit.fit == Some(Fit::Great)));
+    }
 }
 
 #[test]
