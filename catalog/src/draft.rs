@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::name::{PackageName, VariantId};
-use crate::path::TreePath;
+use crate::path::{EntryKind, TreePath};
 use crate::permission::Permission;
 use crate::release::{Dependency, MirrorHints, PackageKind, Provenance};
 use crate::variant::{Constraint, FactKey, Resources};
@@ -95,4 +95,22 @@ pub enum SourceEntry {
         /// What it points to, relative to the folder it is in.
         target: String,
     },
+}
+
+impl SourceEntry {
+    /// Where it goes.
+    pub fn path(&self) -> &TreePath {
+        match self {
+            Self::File { path, .. } | Self::Dir { path } | Self::Symlink { path, .. } => path,
+        }
+    }
+
+    /// What it will be there.
+    pub fn kind(&self) -> EntryKind {
+        match self {
+            Self::File { .. } => EntryKind::File,
+            Self::Dir { .. } => EntryKind::Dir,
+            Self::Symlink { .. } => EntryKind::Symlink,
+        }
+    }
 }

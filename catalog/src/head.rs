@@ -251,6 +251,3 @@ fn find_signature(head: &Head, lines: &str) -> Result<Signature, HeadError> {
     }
     found.ok_or(HeadError::Unsigned)
 }
-
-#[cfg(test)]
-mod tests;

@@ -275,6 +275,3 @@ fn read_keys(items: Vec<Value>) -> Result<Vec<PublicKey>, CodecError> {
     }
     Ok(keys)
 }
-
-#[cfg(test)]
-mod tests;

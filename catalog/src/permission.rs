@@ -154,6 +154,3 @@ fn read_nodes(items: Vec<Value>) -> Result<BTreeSet<NodeId>, CodecError> {
     }
     Ok(nodes)
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,4 +1,0 @@
-mod golden;
-mod properties;
-mod rules;
-mod trust;
