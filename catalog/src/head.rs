@@ -251,3 +251,6 @@ fn find_signature(head: &Head, lines: &str) -> Result<Signature, HeadError> {
     }
     found.ok_or(HeadError::Unsigned)
 }
+
+#[cfg(test)]
+mod tests;

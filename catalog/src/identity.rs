@@ -275,3 +275,6 @@ fn read_keys(items: Vec<Value>) -> Result<Vec<PublicKey>, CodecError> {
     }
     Ok(keys)
 }
+
+#[cfg(test)]
+mod tests;

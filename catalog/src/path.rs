@@ -27,7 +27,7 @@ pub const COMPONENT_BYTES_MAX: usize = 255;
 /// It is never empty or absolute, and no component is empty, `.`, `..`, longer than
 /// [`COMPONENT_BYTES_MAX`], the name of a Windows device, made of invisible characters only, or ends
 /// in a dot or a space. It holds no backslash, colon or control character.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TreePath(Box<str>);
 
 /// Text that is not a path of a tree.
@@ -153,6 +153,13 @@ fn broken_component_rule(component: &str) -> Option<PathRule> {
     }
 }
 
+/// Quoted and escaped, as a path is shown in a message.
+impl fmt::Debug for TreePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
 impl fmt::Display for TreePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
@@ -176,6 +183,9 @@ impl<'de> serde::Deserialize<'de> for TreePath {
         String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
     }
 }
+
+#[cfg(test)]
+pub(crate) use tests::hostile_paths;
 
 #[cfg(test)]
 mod tests;

@@ -154,3 +154,6 @@ fn read_nodes(items: Vec<Value>) -> Result<BTreeSet<NodeId>, CodecError> {
     }
     Ok(nodes)
 }
+
+#[cfg(test)]
+mod tests;

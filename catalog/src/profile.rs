@@ -16,9 +16,9 @@ mod named;
 mod overrides;
 
 pub use detect::{Detector, SystemDetector};
-pub(crate) use level::{arch_of, canonical, satisfies};
-
+pub(crate) use document::exact as exact_size;
 pub use facts::{FactValue, Facts, Gpu, Known, Memory};
+pub(crate) use level::{arch_of, canonical, satisfies};
 pub use overrides::{Override, OverrideError};
 
 use crate::size::ByteSize;

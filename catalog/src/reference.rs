@@ -277,3 +277,6 @@ impl<'de> serde::Deserialize<'de> for Reference {
         String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -264,11 +264,4 @@ impl Release {
     pub fn variant(&self, id: &VariantId) -> Option<&Variant> {
         self.variants.iter().find(|variant| variant.id == *id)
     }
-
-    /// Whether the two say the same in other places of the log or at other times: publishing
-    /// again what is published already.
-    pub fn same_content(&self, other: &Self) -> bool {
-        let Self { seq, time, .. } = self;
-        *self == Self { seq: *seq, time: *time, ..other.clone() }
-    }
 }

@@ -21,6 +21,10 @@ pub(crate) mod body;
 mod channel;
 mod envelope;
 mod equivocation;
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod tests;
 mod yank;
 
 pub use body::BodyError;
@@ -125,6 +129,7 @@ impl fmt::Display for StatementKind {
 /// A statement that was read: of a kind, and in order. Who signed it is another question, which
 /// [`SealedStatement::open`] answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "most are releases, and they do not lie in lists")]
 pub enum Statement {
     /// A publisher begins.
     Inception(Inception),

@@ -1,1 +1,319 @@
-//! (to come)
+//! Keeps what was signed, durably, and answers what follows from it.
+//!
+//! In: statements of our own ([`Store::append`]) and of others ([`Store::accept`]), and the few
+//! facts that are this machine's alone: petnames, peers, holds, installs. Out: records, packages,
+//! versions, and a log of changes that followers read at their own pace.
+//!
+//! Guarantees: what a call acknowledged is on disk, whole, and survives a power cut. A record, its
+//! leaf, the head over it and the change that tells of it are written together or not at all. What
+//! a peer sends is verified before it is written; what contradicts itself is kept and flagged,
+//! never silently chosen between. One process owns a store at a time ([`lock`]).
+//! Not here: the bytes of packages (`node`'s blob store), and everything derived that can be
+//! rebuilt, such as the search index.
+
+mod accept;
+mod append;
+mod batch;
+mod changes;
+mod derived;
+mod format;
+mod holds;
+mod installs;
+pub mod lock;
+mod lookup;
+mod peers;
+mod publishers;
+mod rows;
+mod tables;
+#[cfg(test)]
+mod testing;
+mod verify;
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use redb::{Builder, Database, Durability, ReadTransaction, ReadableDatabase};
+
+pub use accept::{Accepted, BATCH_BYTES_MAX, BATCH_ITEMS_MAX, Incoming, RejectReason, Rejected};
+pub use append::{AppendError, Appended};
+pub use batch::LogState;
+pub use changes::{Change, ChangeItem};
+pub use holds::{Hold, HoldReason};
+pub use installs::{Extent, HISTORY_MAX, InstallRow};
+pub use lock::{Holder, Readiness};
+pub use lookup::{Candidate, Found, LookupError, VersionRow};
+pub use peers::{PeerCursor, PeerRow};
+pub use publishers::{PinError, PublisherRow};
+pub use rows::Trust;
+pub use tables::LogId;
+pub use verify::{Problem, StoreFault};
+
+use lock::{LockError, StoreLock};
+use tables::{Definition, Tables};
+
+/// Memory for pages of the database; the working set of 10,000 releases is some 20 MiB.
+const CACHE_BYTES: usize = 32 * 1024 * 1024;
+
+/// Free space below which nothing is written: a database that runs into a full disk has to be
+/// closed and opened again, one that was not asked goes on answering.
+const FREE_BYTES_MIN: u64 = 16 * 1024 * 1024;
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Another process has it.
+    #[error("the store is held by {}", holder.as_ref().map_or("another process".into(), |h| format!("process {}", h.pid)))]
+    Held {
+        /// Who, unless it has not written itself down yet.
+        holder: Option<Holder>,
+    },
+    /// Another process took the lock while we held it, which some network file systems allow.
+    #[error("process {pid} has taken the store over")]
+    TakenOver {
+        /// The process that the lock file names now; 0 when it names none.
+        pid: u32,
+    },
+    /// A later version of this program wrote it.
+    #[error("the store has format {found}, this version reads up to {ours}")]
+    Newer {
+        /// The format of the store.
+        found: u32,
+        /// The newest that we know.
+        ours: u32,
+    },
+    /// There is too little room to write safely.
+    #[error("the disk is full: {needed} bytes are needed, {free} are free")]
+    DiskFull {
+        /// What has to be free.
+        needed: u64,
+        /// What is.
+        free: u64,
+    },
+    /// Too much was handed over in one call.
+    #[error("a batch of {items} records, {bytes} bytes is too large")]
+    BatchTooLarge {
+        /// How many records.
+        items: usize,
+        /// Their size.
+        bytes: usize,
+    },
+    /// A row is not what we wrote. `verify` says what else is wrong.
+    #[error("the store is damaged: {what} is unreadable")]
+    Damaged {
+        /// What could not be read.
+        what: &'static str,
+    },
+    /// The disk failed earlier. After a failed fsync nobody can say what is on disk until the file
+    /// is read again, so nothing more is written.
+    #[error("the store stopped after a disk error; restart to go on")]
+    Stopped,
+    /// The database failed.
+    #[error("the database failed")]
+    Database(#[source] Box<redb::Error>),
+    /// The store's folder cannot be used.
+    #[error("cannot use {}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl StoreError {
+    pub(crate) const fn damaged(what: &'static str) -> Self {
+        Self::Damaged { what }
+    }
+
+    fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { path: path.to_owned(), source }
+    }
+}
+
+macro_rules! from_redb {
+    ($($error:ident),*) => {$(
+        impl From<redb::$error> for StoreError {
+            fn from(error: redb::$error) -> Self {
+                match error.into() {
+                    redb::Error::PreviousIo => Self::Stopped,
+                    error => Self::Database(Box::new(error)),
+                }
+            }
+        }
+    )*};
+}
+
+from_redb!(
+    CommitError,
+    DatabaseError,
+    StorageError,
+    TableError,
+    TransactionError,
+    SetDurabilityError
+);
+
+impl From<LockError> for StoreError {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Held { holder } => Self::Held { holder },
+            LockError::Io { path, source } => Self::Io { path, source },
+        }
+    }
+}
+
+/// The open store; clones are the same one.
+#[derive(Clone, Debug)]
+pub struct Store(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    database: Database,
+    id: [u8; 16],
+    /// Absent for a store in memory. Dropped after the database is closed.
+    home: Option<Home>,
+}
+
+#[derive(Debug)]
+struct Home {
+    dir: PathBuf,
+    lock: StoreLock,
+}
+
+impl Store {
+    /// Opens the store in `dir`, making both if need be.
+    ///
+    /// # Errors
+    /// [`StoreError::Held`] at once when another process has it; whether "starting" is worth a
+    /// wait is the caller's decision. [`StoreError::Newer`] when this version is too old for it.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        std::fs::create_dir_all(dir).map_err(StoreError::io(dir))?;
+        let lock = StoreLock::acquire(dir)?;
+        let path = dir.join("catalog.redb");
+        let file = private_file(&path).map_err(StoreError::io(&path))?;
+        let database = Builder::new().set_cache_size(CACHE_BYTES).create_file(file)?;
+        // A new file is durable only when its name is.
+        sync_folder(dir).map_err(StoreError::io(dir))?;
+        Self::start(database, Some(Home { dir: dir.to_owned(), lock }))
+    }
+
+    /// Opens a store over any storage, without a lock: for tests of what storage may do to us.
+    #[cfg(test)]
+    fn over(backend: impl redb::StorageBackend) -> Result<Self, StoreError> {
+        let database = Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(backend)?;
+        Self::start(database, None)
+    }
+
+    fn start(database: Database, home: Option<Home>) -> Result<Self, StoreError> {
+        let (id, fence) = write_to(&database, format::prepare)?;
+        if let Some(home) = &home {
+            home.lock.set_fence(fence).map_err(StoreError::io(&home.dir))?;
+        }
+        Ok(Self(Arc::new(Inner { database, id, home })))
+    }
+
+    /// Writes into the lock file that we are ready, and which socket we answer on.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the file cannot be written.
+    pub fn set_ready(&self, socket: Option<&Path>) -> Result<(), StoreError> {
+        match &self.0.home {
+            Some(home) => home.lock.set_ready(socket).map_err(StoreError::io(&home.dir)),
+            None => Ok(()),
+        }
+    }
+
+    /// The process that holds the store in `dir`, if one does.
+    ///
+    /// # Errors
+    /// [`StoreError::Held`] without a name when it has not written itself down yet.
+    pub fn holder(dir: &Path) -> Result<Option<Holder>, StoreError> {
+        Ok(StoreLock::holder(dir)?)
+    }
+
+    /// A random number that this store got when it was made: a peer's cursor is worth something
+    /// only in the same store.
+    pub fn epoch(&self) -> [u8; 16] {
+        self.0.id
+    }
+
+    fn read(&self) -> Result<View, StoreError> {
+        Ok(View(self.0.database.begin_read()?))
+    }
+
+    /// Does `work` in one durable transaction; any error undoes all of it.
+    fn write<R, E: From<StoreError>>(
+        &self,
+        work: impl FnOnce(&mut Tables<'_>) -> Result<R, E>,
+    ) -> Result<R, E> {
+        self.check_writable()?;
+        write_to(&self.0.database, work)
+    }
+
+    fn check_writable(&self) -> Result<(), StoreError> {
+        let Some(home) = &self.0.home else { return Ok(()) };
+        let io = || StoreError::io(&home.dir);
+        if let Some(pid) = home.lock.usurper().map_err(io())? {
+            return Err(StoreError::TakenOver { pid });
+        }
+        let status = rustix::fs::statvfs(&home.dir).map_err(|errno| io()(errno.into()))?;
+        let free = status.f_bavail.saturating_mul(status.f_frsize);
+        if free < FREE_BYTES_MIN {
+            return Err(StoreError::DiskFull { needed: FREE_BYTES_MIN, free });
+        }
+        Ok(())
+    }
+}
+
+/// Does `work` in one transaction that is on disk when this returns, or did not happen.
+///
+/// Every commit goes in two phases and keeps the allocator's state, so that opening after a crash
+/// neither walks the whole file nor trusts checksums that an attacker can compute.
+fn write_to<R, E: From<StoreError>>(
+    database: &Database,
+    work: impl FnOnce(&mut Tables<'_>) -> Result<R, E>,
+) -> Result<R, E> {
+    let mut txn = database.begin_write().map_err(StoreError::from)?;
+    txn.set_durability(Durability::Immediate).map_err(StoreError::from)?;
+    txn.set_two_phase_commit(true);
+    txn.set_quick_repair(true);
+    let mut tables = Tables::open(&txn)?;
+    let outcome = work(&mut tables);
+    drop(tables);
+    match outcome {
+        Ok(result) => {
+            txn.commit().map_err(StoreError::from)?;
+            Ok(result)
+        }
+        Err(error) => {
+            // Dropping it undoes it as well; the first error is the one that counts.
+            let _ = txn.abort();
+            Err(error)
+        }
+    }
+}
+
+/// A file that only its owner reads: it says what was installed, and from whom.
+fn private_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+fn sync_folder(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// A consistent view of every table, as of one moment.
+struct View(ReadTransaction);
+
+impl View {
+    fn rows(
+        &self,
+        table: Definition,
+    ) -> Result<redb::ReadOnlyTable<&'static [u8], &'static [u8]>, StoreError> {
+        Ok(self.0.open_table(table)?)
+    }
+}

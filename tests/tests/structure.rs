@@ -185,8 +185,18 @@ fn public_signatures(text: &str) -> Vec<(usize, String)> {
     let code = text.split("#[cfg(test)]").next().unwrap_or_default();
     let lines: Vec<&str> = code.lines().collect();
     let mut found = Vec::new();
+    let mut hidden = false;
     for (at, line) in lines.iter().enumerate() {
         let item = line.trim_start();
+        if line.starts_with("impl") {
+            hidden = is_hidden(code, line);
+        }
+        if !line.starts_with(' ') && line.starts_with('}') {
+            hidden = false;
+        }
+        if hidden {
+            continue;
+        }
         let indent = line.len() - item.len();
         let whole = ["pub enum ", "pub trait "].iter().any(|start| item.starts_with(start));
         let fields = item.starts_with("pub struct ");
@@ -219,6 +229,31 @@ fn public_signatures(text: &str) -> Vec<(usize, String)> {
     found
 }
 
+/// Whether an `impl` line is about a type that this file defines without making it public.
+fn is_hidden(code: &str, line: &str) -> bool {
+    let mut depth = 0;
+    // Everything between angle brackets is out of the way before the name is looked for.
+    let plain: String = line
+        .chars()
+        .filter(|&c| {
+            depth += i32::from(c == '<');
+            let outside = depth == 0;
+            depth -= i32::from(c == '>');
+            outside
+        })
+        .collect();
+    let about = plain.rsplit(" for ").next().unwrap_or_default();
+    let about = about.trim_start_matches("impl").trim_end_matches('{').trim();
+    ["struct", "enum"].iter().any(|kind| {
+        code.lines().any(|line| {
+            let defined = line.split_once(&format!("{kind} {about}"));
+            defined.is_some_and(|(visibility, rest)| {
+                visibility != "pub " && !rest.starts_with(|c: char| c.is_alphanumeric())
+            })
+        })
+    })
+}
+
 /// The first line of a struct, of its unnamed fields only the public ones.
 fn public_head(line: &str) -> String {
     let Some((name, fields)) = line.split_once('(') else { return line.to_owned() };
@@ -237,6 +272,12 @@ pub struct Store {
 pub enum E {
     A { source: redb::Error },
 }
+pub(super) struct Tables<'t> {
+}
+impl<'t> Tables<'t> {
+    pub fn open(txn: &'t redb::WriteTransaction) -> Self {
+    }
+}
 impl Store {
     pub(crate) fn a(&self) -> &Database {
     }
@@ -254,7 +295,7 @@ impl Store {
         .filter(|(_, signature)| foreign.iter().any(|word| names(signature, word)))
         .map(|(line, _)| line)
         .collect();
-    assert_eq!(faults, [3, 7, 13]);
+    assert_eq!(faults, [3, 7, 19]);
 }
 
 #[test]

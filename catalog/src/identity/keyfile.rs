@@ -88,7 +88,12 @@ impl Identity {
         Self::of_keys(SecretKey::generate(), SecretKey::generate(), alias, now)
     }
 
-    fn of_keys(secret: SecretKey, next: SecretKey, alias: Option<Petname>, now: Timestamp) -> Self {
+    pub(crate) fn of_keys(
+        secret: SecretKey,
+        next: SecretKey,
+        alias: Option<Petname>,
+        now: Timestamp,
+    ) -> Self {
         let commitment = next_commitment(&[next.public()], 1);
         let inception = Inception::new(vec![secret.public()], 1, commitment, now, alias)
             .expect("one key and a threshold of one keep every rule of an inception");
@@ -346,3 +351,6 @@ fn read_private(path: &Path) -> Result<Zeroizing<String>, IdentityError> {
     })?;
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use crate::defence::{self, Defence};
 #[non_exhaustive]
 pub enum LinkError {
     /// It leads above the top of the tree, or is absolute.
-    #[error("link {link} leads out of the tree to {target:?}")]
+    #[error("link {link:?} leads out of the tree to {target:?}")]
     Outside {
         /// The link.
         link: TreePath,
@@ -16,7 +16,7 @@ pub enum LinkError {
         target: Box<str>,
     },
     /// It leads to something that a tree cannot hold.
-    #[error("link {link} leads nowhere a tree can reach")]
+    #[error("link {link:?} leads nowhere a tree can reach")]
     Target {
         /// The link.
         link: TreePath,

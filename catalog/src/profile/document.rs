@@ -301,7 +301,7 @@ fn section_of(name: &str, section: Option<Value>) -> Result<Table, ProfileError>
 }
 
 /// The size in the largest unit that says it without rounding, with one decimal if need be.
-fn exact(size: ByteSize) -> String {
+pub(crate) fn exact(size: ByteSize) -> String {
     let bytes = size.as_u64();
     for (unit, shift) in [("GiB", 30), ("MiB", 20), ("KiB", 10)] {
         let (whole, rest) = (bytes >> shift, bytes & ((1 << shift) - 1));

@@ -152,6 +152,16 @@ impl Facts {
         }
     }
 
+    /// Why the list of devices may be incomplete.
+    pub fn gap_of_devices(&self) -> Option<&str> {
+        self.unknown.get("gpu").map(String::as_str)
+    }
+
+    /// What is known of any `gpu.…` key on a machine without a device.
+    pub fn known_without_device(&self) -> Known {
+        Known { values: Vec::new(), gap: self.gap_of_devices().map(str::to_owned) }
+    }
+
     /// What is known of a `gpu.…` key for one device.
     pub fn known_of(&self, gpu: &Gpu, key: &FactKey) -> Known {
         Known { values: gpu.values(key), gap: self.gap(key).map(str::to_owned) }

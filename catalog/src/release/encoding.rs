@@ -9,9 +9,10 @@ use super::{
     KEYWORDS_MAX, LICENSE_BYTES_MAX, MirrorHints, PROVIDES_MAX, Provenance, Release, ReleaseError,
     SUMMARY_BYTES_MAX, TEXT_BYTES_MAX, VARIANTS_MAX, WORD_BYTES_MAX,
 };
-use crate::cbor::{CodecError, Fields, Map, Value};
+use crate::cbor::{self, CodecError, Fields, Map, Value};
 use crate::digest::{Digest, Sha256Digest};
 use crate::identity::PublisherId;
+use crate::name::VariantId;
 use crate::permission::Permission;
 use crate::statement::StatementHeader;
 use crate::statement::body;
@@ -43,6 +44,15 @@ impl Release {
         Ok(release)
     }
 
+    /// Whether the two would be written alike in the same place of the log and at the same time:
+    /// publishing again what is published already.
+    pub fn same_content(&self, other: &Self) -> bool {
+        let placed = Self { seq: self.seq, time: self.time, ..other.clone() };
+        // Not `==`: text that was not published yet may still have to be brought to NFC.
+        let [ours, theirs] = [self, &placed].map(|release| Value::Map(release.to_map()));
+        cbor::encode(&ours) == cbor::encode(&theirs)
+    }
+
     fn to_map(&self) -> Map {
         let mut map = body::start(StatementHeader {
             publisher: self.publisher,
@@ -58,13 +68,8 @@ impl Release {
         map.insert_some("tags", texts(&self.tags));
         map.insert_some("provides", texts(&self.provides));
         map.insert_some("dependencies", list(&self.dependencies, dependency_value));
-        let capabilities: Map = self
-            .capabilities
-            .iter()
-            .map(|(name, values)| {
-                (name, list(values, text).unwrap_or_else(|| Value::Array(vec![])))
-            })
-            .collect();
+        let capabilities: Map =
+            self.capabilities.iter().map(|(name, values)| (name, array(values))).collect();
         map.insert_some("capabilities", non_empty(capabilities));
         map.insert("permission", self.permission.to_value());
         map.insert_some("mirror", non_empty(mirror_map(&self.mirror)));
@@ -208,12 +213,12 @@ fn word(field: &'static str, key: &str) -> Result<(), CodecError> {
     Ok(())
 }
 
-fn text(text: &String) -> Value {
-    Value::from(text.as_str())
+fn array(items: &[String]) -> Value {
+    items.iter().map(|item| Value::from(item.as_str())).collect()
 }
 
 fn texts(items: &[String]) -> Option<Value> {
-    list(items, text)
+    (!items.is_empty()).then(|| array(items))
 }
 
 fn list<T>(items: &[T], write: impl Fn(&T) -> Value) -> Option<Value> {
@@ -327,7 +332,7 @@ fn read_provenance(map: Map) -> Result<Provenance, CodecError> {
     Ok(provenance)
 }
 
-fn read_file(value: Value) -> Result<(crate::name::VariantId, String, Sha256Digest), CodecError> {
+fn read_file(value: Value) -> Result<(VariantId, String, Sha256Digest), CodecError> {
     const FIELD: &str = "files";
     let wrong =
         CodecError::WrongType { field: FIELD, expected: "a list of variant, file and hash" };

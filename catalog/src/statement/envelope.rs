@@ -205,6 +205,9 @@ impl SealedStatement {
 
     /// Reads an inception and checks that its own keys signed it.
     ///
+    /// It names the keys to check it with, so it is the one statement that is read before it is
+    /// verified.
+    ///
     /// # Errors
     /// [`OpenError`], as [`open`](Self::open).
     pub fn open_inception(&self) -> Result<Inception, OpenError> {

@@ -1,0 +1,397 @@
+//! Takes in what a peer sent: checked first, then written in one transaction.
+//!
+//! Signatures are checked before the transaction begins, on several cores when there are many, so
+//! that a batch of forgeries costs its sender's quota and never the lock on the store. Each item
+//! stands for itself: a bad one is reported with its reason, the others count.
+
+use std::collections::HashMap;
+
+use super::batch::{Batch, Pinned, Placed, record};
+use super::rows::Leaf;
+use super::tables::{LEAVES, LogId, RECORDS, get, leaf_key};
+use super::{Store, StoreError, View, derived};
+use crate::digest::Sha256Digest;
+use crate::head::{Head, SealedHead};
+use crate::identity::{KeyState, PublisherId};
+use crate::signature::PublicKey;
+use crate::statement::{SealedStatement, Statement, StatementKind};
+use crate::time::Timestamp;
+
+/// The most items of one call: what they need in memory stays within some tens of MiB.
+pub const BATCH_ITEMS_MAX: usize = 16_384;
+
+/// The most bytes of statements in one call.
+pub const BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Below this, starting a thread costs more than it saves.
+const ITEMS_PER_THREAD_MIN: usize = 64;
+
+/// More threads than this would starve what else the machine does.
+const THREADS_MAX: usize = 4;
+
+/// Something that a peer sent.
+#[derive(Clone, Debug)]
+pub enum Incoming {
+    /// A signed statement.
+    Statement(SealedStatement),
+    /// The place of a statement that the peer may not show us.
+    Leaf {
+        /// Whose log.
+        publisher: PublisherId,
+        /// The key that signs the log.
+        key: PublicKey,
+        /// The position.
+        seq: u64,
+        /// The leaf hash of the statement there.
+        hash: Sha256Digest,
+    },
+    /// A signed head.
+    Head(SealedHead),
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Accepted {
+    /// How many items were written.
+    pub new: usize,
+    /// How many were here already.
+    pub known: usize,
+    /// Those that were refused, by their place in the batch, ascending.
+    pub rejected: Vec<Rejected>,
+}
+
+/// An item that was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// Its place in the batch.
+    pub item: usize,
+    /// Why.
+    pub reason: RejectReason,
+}
+
+/// Why an item was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RejectReason {
+    /// Its publisher's inception has to come first.
+    #[error("the publisher is unknown")]
+    UnknownPublisher,
+    /// A signature is wrong, or the bytes are not a statement. The peer should have noticed.
+    #[error("the signature or the content is invalid")]
+    Invalid,
+    /// Two statements at this position prove already that its publisher contradicts itself.
+    #[error("the position is contested already")]
+    Contested,
+    /// A bare hash contradicts a signed statement or a vouched leaf.
+    #[error("the hash contradicts what is signed")]
+    Contradicts,
+    /// A bare hash lies beyond what we hold of the log.
+    #[error("the hash is too far ahead")]
+    TooFar,
+    /// A head is older than the pinned one: the peer is behind, or rolls us back.
+    #[error("the head is older than the pinned one of size {pinned}")]
+    HeadOlder {
+        /// The size of the pinned head.
+        pinned: u64,
+    },
+    /// A head vouches for leaves that did not come with it.
+    #[error("only {have} leaves of the head are here")]
+    HeadAhead {
+        /// How many leaves we hold without a gap.
+        have: u64,
+    },
+    /// Bare hashes do not give the signed root. They are dropped, and to be fetched again: the
+    /// cursor on this peer starts over.
+    #[error("the leaves do not give the root of the head")]
+    HeadMismatch {
+        /// Whether all of them came with this head, so that it is this peer who lied.
+        sent: bool,
+    },
+    /// The publisher signed two heads that cannot both be true. The first stays pinned.
+    #[error("the publisher forked its log")]
+    Forked,
+}
+
+impl RejectReason {
+    /// Whether whoever sent it did something that an honest peer does not do.
+    pub const fn is_fault(&self) -> bool {
+        matches!(
+            self,
+            Self::Invalid | Self::Contradicts | Self::TooFar | Self::HeadMismatch { sent: true }
+        )
+    }
+}
+
+/// An item that was checked: the rest is where it goes.
+enum Checked {
+    Statement { logs: Vec<LogId>, sealed: SealedStatement, statement: Box<Statement> },
+    Leaf { log: LogId, seq: u64, hash: Sha256Digest },
+    Head { log: LogId, head: Head, sealed: SealedHead },
+}
+
+impl Checked {
+    /// The order in which a batch is written: each after what it stands on.
+    fn order(&self) -> (u8, LogId, u64) {
+        match self {
+            Self::Statement { logs, statement, .. } => {
+                let inception = matches!(**statement, Statement::Inception(_));
+                (u8::from(!inception), logs[0], statement.header().seq)
+            }
+            // Both in the order of positions, so that a log grows without gaps.
+            Self::Leaf { log, seq, .. } => (1, *log, *seq),
+            Self::Head { log, head, .. } => (2, *log, head.size),
+        }
+    }
+}
+
+enum Verdict {
+    New(Checked),
+    Known,
+    Rejected(RejectReason),
+}
+
+impl Store {
+    /// Checks what a peer sent and writes what is new, all in one durable transaction.
+    ///
+    /// The order inside a batch does not matter. Sending the same again changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::BatchTooLarge`] beyond [`BATCH_ITEMS_MAX`] or [`BATCH_BYTES_MAX`]; nothing is
+    /// looked at then. Items that are refused are no error: see [`Accepted::rejected`].
+    pub fn accept(&self, items: Vec<Incoming>, now: Timestamp) -> Result<Accepted, StoreError> {
+        check_size(&items)?;
+        let mut accepted = Accepted::default();
+        let mut fresh = Vec::new();
+        for (item, verdict) in self.check(items)?.into_iter().enumerate() {
+            match verdict {
+                Verdict::New(checked) => fresh.push((item, checked)),
+                Verdict::Known => accepted.known += 1,
+                Verdict::Rejected(reason) => accepted.rejected.push(Rejected { item, reason }),
+            }
+        }
+        if fresh.is_empty() {
+            return Ok(accepted);
+        }
+        fresh.sort_by_key(|(item, checked)| (checked.order(), *item));
+        self.write(|tables| {
+            let mut batch = Batch::new(tables)?;
+            for (item, checked) in &fresh {
+                match write(&mut batch, checked, now)? {
+                    Written::New => accepted.new += 1,
+                    Written::Known => accepted.known += 1,
+                    Written::Refused(reason) => {
+                        accepted.rejected.push(Rejected { item: *item, reason });
+                    }
+                }
+            }
+            batch.finish()
+        })?;
+        accepted.rejected.sort_by_key(|rejected| rejected.item);
+        Ok(accepted)
+    }
+
+    /// One verdict for each item, in order.
+    fn check(&self, items: Vec<Incoming>) -> Result<Vec<Verdict>, StoreError> {
+        let view = self.read()?;
+        let records = view.rows(RECORDS)?;
+        let mut states = States { view: &view, known: HashMap::new() };
+        // Inceptions first: the rest of the batch may stand on them.
+        for item in &items {
+            if let Incoming::Statement(sealed) = item
+                && sealed.kind() == StatementKind::Inception
+                && let Ok(inception) = sealed.open_inception()
+            {
+                let state = KeyState::of(&inception);
+                states.known.insert(state.publisher, Some(state));
+            }
+        }
+        let mut jobs = Vec::with_capacity(items.len());
+        for item in items {
+            jobs.push(match publisher_of(&item) {
+                Err(reason) => Job::Done(Verdict::Rejected(reason)),
+                Ok(publisher) => {
+                    let known = match &item {
+                        Incoming::Statement(sealed) => record(&records, &sealed.id())?.is_some(),
+                        Incoming::Leaf { publisher, key, seq, hash } => {
+                            let log = LogId { publisher: *publisher, key: *key };
+                            holds_leaf(&view, &log, *seq, hash)?
+                        }
+                        Incoming::Head(_) => false,
+                    };
+                    match states.of(publisher)? {
+                        _ if known => Job::Done(Verdict::Known),
+                        None => Job::Done(Verdict::Rejected(RejectReason::UnknownPublisher)),
+                        Some(state) => Job::Open(item, state),
+                    }
+                }
+            });
+        }
+        Ok(open_all(jobs))
+    }
+}
+
+enum Job {
+    Done(Verdict),
+    Open(Incoming, KeyState),
+}
+
+/// The keys of the publishers that a batch speaks of, looked up once.
+struct States<'a> {
+    view: &'a View,
+    known: HashMap<PublisherId, Option<KeyState>>,
+}
+
+impl States<'_> {
+    fn of(&mut self, publisher: PublisherId) -> Result<Option<KeyState>, StoreError> {
+        if let Some(state) = self.known.get(&publisher) {
+            return Ok(state.clone());
+        }
+        let state = self.view.key_state(&publisher)?;
+        self.known.insert(publisher, state.clone());
+        Ok(state)
+    }
+}
+
+fn check_size(items: &[Incoming]) -> Result<(), StoreError> {
+    let size = |item: &Incoming| match item {
+        Incoming::Statement(sealed) => sealed.body().len(),
+        Incoming::Leaf { .. } => 0,
+        Incoming::Head(sealed) => sealed.text().len(),
+    };
+    let (items, bytes) = (items.len(), items.iter().map(size).sum());
+    if items > BATCH_ITEMS_MAX || bytes > BATCH_BYTES_MAX {
+        return Err(StoreError::BatchTooLarge { items, bytes });
+    }
+    Ok(())
+}
+
+/// Whom an item claims to be from; only a hint where to look for the keys.
+fn publisher_of(item: &Incoming) -> Result<PublisherId, RejectReason> {
+    match item {
+        Incoming::Statement(sealed) => {
+            sealed.peek().map(|header| header.publisher).map_err(|_| RejectReason::Invalid)
+        }
+        Incoming::Leaf { publisher, .. } => Ok(*publisher),
+        Incoming::Head(sealed) => Ok(sealed.peek().publisher),
+    }
+}
+
+fn holds_leaf(view: &View, log: &LogId, seq: u64, hash: &Sha256Digest) -> Result<bool, StoreError> {
+    let row = get(&view.rows(LEAVES)?, &leaf_key(log, seq))?;
+    let leaves = row.map_or_else(|| Ok(Vec::new()), |row| Leaf::decode_all(&row))?;
+    Ok(leaves.iter().any(|leaf| leaf.hash == *hash))
+}
+
+/// Checks signatures, on several threads when there are many.
+fn open_all(jobs: Vec<Job>) -> Vec<Verdict> {
+    let work = |job| match job {
+        Job::Done(verdict) => verdict,
+        Job::Open(item, state) => match open(item, &state) {
+            Some(checked) => Verdict::New(checked),
+            None => Verdict::Rejected(RejectReason::Invalid),
+        },
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+    let threads = threads.min(jobs.len() / ITEMS_PER_THREAD_MIN);
+    if threads <= 1 {
+        return jobs.into_iter().map(work).collect();
+    }
+    let size = jobs.len().div_ceil(threads);
+    let mut rest = jobs.into_iter();
+    let shares: Vec<Vec<Job>> = (0..threads).map(|_| rest.by_ref().take(size).collect()).collect();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = shares
+            .into_iter()
+            .map(|share| scope.spawn(|| share.into_iter().map(work).collect::<Vec<_>>()))
+            .collect();
+        let join = |thread: std::thread::ScopedJoinHandle<'_, Vec<Verdict>>| match thread.join() {
+            Ok(verdicts) => verdicts,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        threads.into_iter().flat_map(join).collect()
+    })
+}
+
+/// Checks an item against the keys of its publisher; `None` when it is not theirs.
+fn open(item: Incoming, state: &KeyState) -> Option<Checked> {
+    let publisher = state.publisher;
+    Some(match item {
+        Incoming::Statement(sealed) => {
+            let statement = Box::new(sealed.open(state).ok()?);
+            let logs = logs_of(&sealed, &statement, state);
+            Checked::Statement { logs, sealed, statement }
+        }
+        Incoming::Leaf { key, seq, hash, .. } => {
+            state.keys.contains(&key).then_some(())?;
+            Checked::Leaf { log: LogId { publisher, key }, seq, hash }
+        }
+        Incoming::Head(sealed) => {
+            let head = sealed.open(state).ok()?;
+            Checked::Head { log: LogId { publisher, key: head.key }, head, sealed }
+        }
+    })
+}
+
+/// The logs that a statement stands in: its signer's, but an inception begins the log of every key
+/// that may sign alone.
+pub(super) fn logs_of(
+    sealed: &SealedStatement,
+    statement: &Statement,
+    state: &KeyState,
+) -> Vec<LogId> {
+    let keys = match statement {
+        Statement::Inception(_) if state.threshold == 1 => state.keys.clone(),
+        _ => vec![sealed.log_key(state)],
+    };
+    keys.into_iter().map(|key| LogId { publisher: state.publisher, key }).collect()
+}
+
+enum Written {
+    New,
+    Known,
+    Refused(RejectReason),
+}
+
+fn write(
+    batch: &mut Batch<'_, '_>,
+    checked: &Checked,
+    now: Timestamp,
+) -> Result<Written, StoreError> {
+    match checked {
+        Checked::Statement { logs, sealed, statement } => {
+            let (seq, mut placed) = (statement.header().seq, Placed::Known);
+            for log in logs {
+                (placed, _) = batch.place_statement(log, seq, sealed)?;
+            }
+            if matches!(placed, Placed::New | Placed::Rival) {
+                derived::apply(batch.tables, &sealed.id(), statement, now)?;
+            }
+            if placed == Placed::Rival {
+                derived::contest(batch.tables, statement)?;
+                if let Some(first) = batch.statement_at(&logs[0], seq)? {
+                    derived::contest(batch.tables, &first)?;
+                }
+            }
+            Ok(written(placed))
+        }
+        Checked::Leaf { log, seq, hash } => Ok(written(batch.place_hash(log, *seq, *hash)?)),
+        Checked::Head { log, head, sealed } => Ok(match batch.pin(log, head, sealed)? {
+            Pinned::New => Written::New,
+            Pinned::Known => Written::Known,
+            Pinned::Older { pinned } => Written::Refused(RejectReason::HeadOlder { pinned }),
+            Pinned::Ahead { have } => Written::Refused(RejectReason::HeadAhead { have }),
+            Pinned::Mismatch { sent } => Written::Refused(RejectReason::HeadMismatch { sent }),
+            Pinned::Forked => Written::Refused(RejectReason::Forked),
+        }),
+    }
+}
+
+const fn written(placed: Placed) -> Written {
+    match placed {
+        Placed::New | Placed::Rival => Written::New,
+        Placed::Known => Written::Known,
+        Placed::Enough => Written::Refused(RejectReason::Contested),
+        Placed::Contradicts => Written::Refused(RejectReason::Contradicts),
+        Placed::TooFar => Written::Refused(RejectReason::TooFar),
+    }
+}

@@ -1,0 +1,36 @@
+//! The number of a store's layout: made once, checked at every opening, raised by migrations.
+
+use super::StoreError;
+use super::tables::{FORMAT, META_FENCE, META_FORMAT, META_ID, Tables, get, get_number, put};
+
+/// Makes a new store's single values, or brings an older one's layout up to ours, and counts this
+/// opening.
+///
+/// - result: the store's id, and the fence of this opening.
+///
+/// # Errors
+/// [`StoreError::Newer`] when a later version of this library wrote it: nothing is touched.
+pub(super) fn prepare(tables: &mut Tables<'_>) -> Result<([u8; 16], u64), StoreError> {
+    match get(&tables.meta, META_FORMAT)? {
+        None => {
+            let mut id = [0; 16];
+            getrandom::fill(&mut id).expect("the operating system gives random bytes");
+            put(&mut tables.meta, META_FORMAT, &FORMAT.to_be_bytes())?;
+            put(&mut tables.meta, META_ID, &id)?;
+        }
+        Some(found) => {
+            let found = found.try_into().map_err(|_| StoreError::damaged("the format"))?;
+            match u32::from_be_bytes(found) {
+                // A migration is one more arm here, from its number to the next.
+                FORMAT => {}
+                found if found > FORMAT => return Err(StoreError::Newer { found, ours: FORMAT }),
+                _ => return Err(StoreError::damaged("the format")),
+            }
+        }
+    }
+    let id = get(&tables.meta, META_ID)?.and_then(|id| id.try_into().ok());
+    let id = id.ok_or(StoreError::damaged("the store's id"))?;
+    let fence = get_number(&tables.meta, META_FENCE)?.unwrap_or(0) + 1;
+    put(&mut tables.meta, META_FENCE, &fence.to_be_bytes())?;
+    Ok((id, fence))
+}

@@ -1,0 +1,432 @@
+//! Answers questions about packages: which exist, in which versions, and what a reference means.
+//!
+//! A bare name that several publishers use means nobody: the candidates are listed, and there is
+//! no order among publishers that could let one shadow another.
+
+use std::fmt;
+
+use super::batch::record;
+use super::rows::{ChannelRow, Standing, YankRow, decode_ids, version_of};
+use super::tables::{
+    CHANNELS, NAMES, RECORDS, ROOTS, VERSIONS, YANKS, digest_of, get, name_prefix, of_name_key,
+    of_package_key, package_item_key, package_key, with_prefix,
+};
+use super::{Store, StoreError, View, derived};
+use crate::Digest;
+use crate::name::{ChannelName, PackageName, Petname, VariantId};
+use crate::reference::{PublisherReference, Reference, ReleaseReference, VersionReference};
+use crate::release::{PackageId, Release, ReleaseId};
+use crate::statement::{SealedStatement, Statement, StatementId};
+
+/// How many suggestions or versions an error lists.
+const LISTED_MAX: usize = 5;
+
+/// How alike a name must be to be suggested, from 0 to 1.
+const LIKENESS_MIN: f64 = 0.6;
+
+/// One version of a package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionRow {
+    /// The version.
+    pub version: semver::Version,
+    /// The release: of several at odds the one that came first.
+    pub id: ReleaseId,
+    /// Why it was withdrawn, when it was; may be empty text.
+    pub yanked: Option<String>,
+    /// Whether its publisher contradicts itself about it. No range picks it then.
+    pub contested: bool,
+}
+
+/// What a reference means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The package.
+    pub package: PackageId,
+    /// The version, and whether anything is wrong with it.
+    pub row: VersionRow,
+}
+
+/// A package that could be meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// The package.
+    pub package: PackageId,
+    /// What its publisher is called here.
+    pub petname: Option<Petname>,
+}
+
+impl fmt::Display for Candidate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.petname {
+            Some(petname) => write!(f, "{petname}/{}", self.package.name),
+            None => self.package.fmt(f),
+        }
+    }
+}
+
+/// Why a reference means nothing, or nothing certain.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LookupError {
+    /// No known publisher has such a package.
+    #[error("there is no package {name}")]
+    UnknownPackage {
+        /// What was asked for.
+        name: String,
+        /// What is alike, best first.
+        suggestions: Vec<Candidate>,
+    },
+    /// Nobody is called so here.
+    #[error("no publisher is called {petname}")]
+    UnknownPublisher {
+        /// The petname.
+        petname: Petname,
+        /// Petnames that are alike, best first.
+        suggestions: Vec<Petname>,
+    },
+    /// Several publishers have a package of this name.
+    #[error("{name} is a package of {} publishers", candidates.len())]
+    Ambiguous {
+        /// The bare name.
+        name: PackageName,
+        /// All of them.
+        candidates: Vec<Candidate>,
+    },
+    /// The package is known, the version is not, or it may not be picked.
+    #[error("{package} has no version {wanted}")]
+    UnknownVersion {
+        /// The package.
+        package: PackageId,
+        /// What was asked for.
+        wanted: String,
+        /// The newest versions that it has.
+        available: Vec<VersionRow>,
+    },
+    /// The package has no such channel.
+    #[error("{package} has no channel {channel}")]
+    UnknownChannel {
+        /// The package.
+        package: PackageId,
+        /// The channel.
+        channel: ChannelName,
+        /// Those that it has.
+        available: Vec<ChannelName>,
+    },
+    /// The channel points to a version that was withdrawn or is contested.
+    #[error("channel {channel} of {package} points to {version}, which is withdrawn or contested")]
+    Withdrawn {
+        /// The package.
+        package: PackageId,
+        /// The channel.
+        channel: ChannelName,
+        /// What it points to.
+        version: semver::Version,
+    },
+    /// There is no release with this id.
+    #[error("there is no release {id}")]
+    UnknownRelease {
+        /// The id.
+        id: ReleaseId,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Store {
+    /// The statement with this id, as it was sealed.
+    pub fn statement(&self, id: &StatementId) -> Result<Option<SealedStatement>, StoreError> {
+        record(&self.read()?.rows(RECORDS)?, id)
+    }
+
+    /// The release with this id; its signature is checked once more.
+    pub fn release(&self, id: &ReleaseId) -> Result<Option<Release>, StoreError> {
+        let view = self.read()?;
+        let Some(sealed) = record(&view.rows(RECORDS)?, id)? else { return Ok(None) };
+        let header = sealed.peek().map_err(|_| StoreError::damaged("a record"))?;
+        let state = view.key_state(&header.publisher)?;
+        match state.and_then(|state| sealed.open(&state).ok()) {
+            Some(Statement::Release(release)) => Ok(Some(release)),
+            Some(_) => Ok(None),
+            None => Err(StoreError::damaged("a record")),
+        }
+    }
+
+    /// The releases and variants whose content root this is.
+    pub fn release_of_root(
+        &self,
+        root: &Digest,
+    ) -> Result<Vec<(ReleaseId, VariantId)>, StoreError> {
+        let rows = self.read()?.rows(ROOTS)?;
+        with_prefix(&rows, root.as_bytes())?
+            .map(|row| {
+                let (key, _) = row?;
+                let damaged = || StoreError::damaged("a content root");
+                let (id, variant) = key.value()[32..].split_at_checked(32).ok_or_else(damaged)?;
+                let variant = std::str::from_utf8(variant).ok().and_then(|text| text.parse().ok());
+                Ok((ReleaseId::from_digest(digest_of(id)?), variant.ok_or_else(damaged)?))
+            })
+            .collect()
+    }
+
+    /// Every known package, by name, then by publisher.
+    pub fn packages(&self) -> Result<Vec<PackageId>, StoreError> {
+        self.read()?.packages(&[])
+    }
+
+    /// Every known package of this name, by publisher.
+    pub fn packages_named(&self, name: &PackageName) -> Result<Vec<PackageId>, StoreError> {
+        self.read()?.packages(&name_prefix(name))
+    }
+
+    /// The versions of a package, newest first.
+    pub fn versions(&self, package: &PackageId) -> Result<Vec<VersionRow>, StoreError> {
+        self.read()?.versions(package)
+    }
+
+    /// What a channel of a package points to.
+    pub fn channel(
+        &self,
+        package: &PackageId,
+        channel: &ChannelName,
+    ) -> Result<Option<semver::Version>, StoreError> {
+        let row = get(&self.read()?.rows(CHANNELS)?, &package_item_key(package, channel.as_str()))?;
+        row.map(|row| Ok(ChannelRow::decode(&row)?.version)).transpose()
+    }
+
+    /// The channels of a package and what they point to, by name.
+    pub fn channels(
+        &self,
+        package: &PackageId,
+    ) -> Result<Vec<(ChannelName, semver::Version)>, StoreError> {
+        self.read()?.channels(package)
+    }
+
+    /// The release that a reference means.
+    ///
+    /// Without a version, and for a range, it is the newest that is neither yanked nor contested;
+    /// a pre-release only if the range names one. An exact version is found even when it is yanked
+    /// or contested: [`Found::row`] says so.
+    ///
+    /// # Errors
+    /// [`LookupError`] with what could be meant instead.
+    pub fn resolve_reference(&self, reference: &Reference) -> Result<Found, LookupError> {
+        let view = self.read()?;
+        match &reference.release {
+            ReleaseReference::Exact(id) => view.exact(id),
+            ReleaseReference::Named { publisher, name, version } => {
+                let package = view.package(publisher.as_ref(), name)?;
+                let row = view.version(&package, version)?;
+                Ok(Found { package, row })
+            }
+        }
+    }
+
+    /// The package that a reference means, whatever its version.
+    ///
+    /// # Errors
+    /// [`LookupError`] with what could be meant instead.
+    pub fn resolve_package(&self, reference: &Reference) -> Result<PackageId, LookupError> {
+        let view = self.read()?;
+        match &reference.release {
+            ReleaseReference::Exact(id) => Ok(view.exact(id)?.package),
+            ReleaseReference::Named { publisher, name, .. } => {
+                view.package(publisher.as_ref(), name)
+            }
+        }
+    }
+}
+
+impl View {
+    fn packages(&self, prefix: &[u8]) -> Result<Vec<PackageId>, StoreError> {
+        let rows = self.rows(NAMES)?;
+        with_prefix(&rows, prefix)?.map(|row| of_name_key(row?.0.value())).collect()
+    }
+
+    fn versions(&self, package: &PackageId) -> Result<Vec<VersionRow>, StoreError> {
+        let rows = self.rows(VERSIONS)?;
+        let mut versions = with_prefix(&rows, &package_key(package))?
+            .map(|row| {
+                let (key, row) = row?;
+                let (_, version) = of_package_key(key.value())?;
+                self.version_row(package, version_of(version)?, row.value())
+            })
+            .collect::<Result<Vec<_>, StoreError>>()?;
+        versions.sort_by(|one, other| other.version.cmp(&one.version));
+        Ok(versions)
+    }
+
+    fn version_row(
+        &self,
+        package: &PackageId,
+        version: semver::Version,
+        row: &[u8],
+    ) -> Result<VersionRow, StoreError> {
+        let (ids, standing) = decode_ids(row)?;
+        let yank = get(&self.rows(YANKS)?, &package_item_key(package, &version.to_string()))?;
+        let yanked = match yank.map(|yank| YankRow::decode(&yank)).transpose()? {
+            Some(row) if row.yanked => {
+                match derived::statement(&self.rows(RECORDS)?, &row.statement)? {
+                    Statement::Yank(yank) => Some(yank.reason),
+                    _ => return Err(StoreError::damaged("a yank")),
+                }
+            }
+            _ => None,
+        };
+        Ok(VersionRow { version, id: ids[0], yanked, contested: standing == Standing::Contested })
+    }
+
+    fn channels(
+        &self,
+        package: &PackageId,
+    ) -> Result<Vec<(ChannelName, semver::Version)>, StoreError> {
+        let rows = self.rows(CHANNELS)?;
+        with_prefix(&rows, &package_key(package))?
+            .map(|row| {
+                let (key, row) = row?;
+                let channel = std::str::from_utf8(of_package_key(key.value())?.1).ok();
+                let channel = channel.and_then(|channel| channel.parse().ok());
+                let version = ChannelRow::decode(row.value())?.version;
+                Ok((channel.ok_or(StoreError::damaged("a channel"))?, version))
+            })
+            .collect()
+    }
+
+    fn exact(&self, id: &ReleaseId) -> Result<Found, LookupError> {
+        let records = self.rows(RECORDS)?;
+        let unknown = || LookupError::UnknownRelease { id: *id };
+        record(&records, id)?.ok_or_else(unknown)?;
+        let Statement::Release(release) = derived::statement(&records, id)? else {
+            return Err(unknown());
+        };
+        let package = release.package();
+        let key = package_item_key(&package, &release.version.to_string());
+        let row = get(&self.rows(VERSIONS)?, &key)?.ok_or(StoreError::damaged("a version"))?;
+        let row = VersionRow { id: *id, ..self.version_row(&package, release.version, &row)? };
+        Ok(Found { package, row })
+    }
+
+    fn package(
+        &self,
+        publisher: Option<&PublisherReference>,
+        name: &PackageName,
+    ) -> Result<PackageId, LookupError> {
+        let named = self.packages(&name_prefix(name))?;
+        let publisher = match publisher {
+            Some(PublisherReference::Id(id)) => Some(*id),
+            Some(PublisherReference::Petname(petname)) => match self.by_petname(petname)? {
+                Some(id) => Some(id),
+                None => return Err(self.unknown_publisher(petname)?),
+            },
+            None => None,
+        };
+        let mut candidates: Vec<_> = named
+            .into_iter()
+            .filter(|package| publisher.is_none_or(|publisher| package.publisher == publisher))
+            .collect();
+        match candidates.len() {
+            0 => {
+                let name = match publisher {
+                    Some(publisher) => {
+                        self.candidate(PackageId { publisher, name: name.clone() })?.to_string()
+                    }
+                    None => name.to_string(),
+                };
+                Err(LookupError::UnknownPackage { suggestions: self.alike(&name)?, name })
+            }
+            1 => Ok(candidates.remove(0)),
+            _ => {
+                let candidates = candidates.into_iter().map(|package| self.candidate(package));
+                let candidates = candidates.collect::<Result<_, _>>()?;
+                Err(LookupError::Ambiguous { name: name.clone(), candidates })
+            }
+        }
+    }
+
+    fn version(
+        &self,
+        package: &PackageId,
+        wanted: &VersionReference,
+    ) -> Result<VersionRow, LookupError> {
+        let mut versions = self.versions(package)?;
+        let sound = |row: &VersionRow| row.yanked.is_none() && !row.contested;
+        let position = match wanted {
+            VersionReference::Latest => {
+                versions.iter().position(|row| sound(row) && row.version.pre.is_empty())
+            }
+            VersionReference::Range(range) => {
+                versions.iter().position(|row| sound(row) && range.matches(&row.version))
+            }
+            VersionReference::Exact(version) => {
+                versions.iter().position(|row| row.version == *version)
+            }
+            VersionReference::Channel(channel) => {
+                let channels = self.channels(package)?;
+                let Some((_, version)) = channels.iter().find(|(name, _)| name == channel) else {
+                    return Err(LookupError::UnknownChannel {
+                        package: package.clone(),
+                        channel: channel.clone(),
+                        available: channels.into_iter().map(|(name, _)| name).collect(),
+                    });
+                };
+                let position = versions.iter().position(|row| row.version == *version);
+                if position.is_some_and(|position| !sound(&versions[position])) {
+                    return Err(LookupError::Withdrawn {
+                        package: package.clone(),
+                        channel: channel.clone(),
+                        version: version.clone(),
+                    });
+                }
+                position
+            }
+        };
+        match position {
+            Some(position) => Ok(versions.swap_remove(position)),
+            None => {
+                versions.truncate(LISTED_MAX);
+                let wanted = match wanted {
+                    VersionReference::Latest => "that is stable".to_owned(),
+                    VersionReference::Range(range) => range.to_string(),
+                    VersionReference::Exact(version) => version.to_string(),
+                    VersionReference::Channel(channel) => channel.to_string(),
+                };
+                let package = package.clone();
+                Err(LookupError::UnknownVersion { package, wanted, available: versions })
+            }
+        }
+    }
+
+    fn candidate(&self, package: PackageId) -> Result<Candidate, StoreError> {
+        let petname = self.petname(&package.publisher)?;
+        Ok(Candidate { package, petname })
+    }
+
+    /// Packages whose name is like `wanted`, which may have a petname in front; best first.
+    fn alike(&self, wanted: &str) -> Result<Vec<Candidate>, StoreError> {
+        let bare = wanted.rsplit('/').next().unwrap_or(wanted);
+        let names = self.packages(&[])?;
+        let mut names: Vec<_> = names
+            .into_iter()
+            .map(|package| (likeness(bare, package.name.as_str()), package))
+            .filter(|(likeness, _)| *likeness >= LIKENESS_MIN)
+            .collect();
+        names.sort_by(|one, other| other.0.total_cmp(&one.0).then_with(|| one.1.cmp(&other.1)));
+        names.into_iter().take(LISTED_MAX).map(|(_, package)| self.candidate(package)).collect()
+    }
+
+    fn unknown_publisher(&self, petname: &Petname) -> Result<LookupError, StoreError> {
+        let mut known: Vec<_> = self
+            .petnames()?
+            .into_iter()
+            .map(|known| (likeness(petname.as_str(), known.as_str()), known))
+            .filter(|(likeness, _)| *likeness >= LIKENESS_MIN)
+            .collect();
+        known.sort_by(|one, other| other.0.total_cmp(&one.0).then_with(|| one.1.cmp(&other.1)));
+        let suggestions = known.into_iter().take(LISTED_MAX).map(|(_, known)| known).collect();
+        Ok(LookupError::UnknownPublisher { petname: petname.clone(), suggestions })
+    }
+}
+
+fn likeness(one: &str, other: &str) -> f64 {
+    strsim::normalized_damerau_levenshtein(one, other)
+}

@@ -1,0 +1,305 @@
+//! The values of the tables, byte by byte. Each layout is pinned by a test on its exact bytes.
+
+use super::StoreError;
+use super::tables::{LogId, leaf_key, number, of_leaf_key};
+use crate::digest::Sha256Digest;
+use crate::log::LogTree;
+use crate::name::Petname;
+use crate::statement::StatementId;
+use crate::time::Timestamp;
+
+/// At most this many statements are kept for one position of a log, or for one version: two
+/// already prove that the publisher contradicts itself.
+pub(super) const RIVALS_MAX: usize = 2;
+
+/// What stands at one position of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Leaf {
+    pub hash: Sha256Digest,
+    /// `None` for a statement that we may not read: only its hash is known.
+    pub statement: Option<StatementId>,
+}
+
+const LEAF_BYTES: usize = 64;
+
+impl Leaf {
+    pub fn encode_all(leaves: &[Self]) -> Vec<u8> {
+        let mut row = Vec::with_capacity(leaves.len() * LEAF_BYTES);
+        for leaf in leaves {
+            row.extend_from_slice(leaf.hash.as_bytes());
+            row.extend_from_slice(
+                leaf.statement.as_ref().map_or(&[0; 32], StatementId::as_bytes).as_slice(),
+            );
+        }
+        row
+    }
+
+    pub fn decode_all(row: &[u8]) -> Result<Vec<Self>, StoreError> {
+        let damaged = || StoreError::damaged("a leaf");
+        let (leaves, rest) = row.as_chunks::<LEAF_BYTES>();
+        if leaves.is_empty() || leaves.len() > RIVALS_MAX || !rest.is_empty() {
+            return Err(damaged());
+        }
+        let leaf = |bytes: &[u8; LEAF_BYTES]| {
+            let (hash, id) = (bytes.first_chunk()?, bytes.last_chunk::<32>()?);
+            let statement = (*id != [0; 32]).then(|| statement_id(id));
+            Some(Self { hash: Sha256Digest::from_bytes(*hash), statement })
+        };
+        leaves.iter().map(leaf).collect::<Option<_>>().ok_or_else(damaged)
+    }
+}
+
+/// Whether the publisher contradicts itself about a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    Sound,
+    Contested,
+}
+
+/// The releases of a version: how it stands, then the current one first.
+pub(super) fn encode_ids(ids: &[StatementId], standing: Standing) -> Vec<u8> {
+    let mut row = vec![u8::from(standing == Standing::Contested)];
+    row.extend(ids.iter().flat_map(StatementId::as_bytes));
+    row
+}
+
+pub(super) fn decode_ids(row: &[u8]) -> Result<(Vec<StatementId>, Standing), StoreError> {
+    let damaged = || StoreError::damaged("a version");
+    let (&standing, ids) = row.split_first().ok_or_else(damaged)?;
+    let (ids, rest) = ids.as_chunks::<32>();
+    if ids.is_empty() || ids.len() > RIVALS_MAX || !rest.is_empty() {
+        return Err(damaged());
+    }
+    let standing = match standing {
+        0 => Standing::Sound,
+        1 => Standing::Contested,
+        _ => return Err(damaged()),
+    };
+    Ok((ids.iter().map(statement_id).collect(), standing))
+}
+
+pub(super) fn statement_id(bytes: &[u8; 32]) -> StatementId {
+    StatementId::from_digest(crate::Digest::from_bytes(*bytes))
+}
+
+/// What we know about a whole log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct LogRow {
+    /// Leaves 0 up to here are all present.
+    pub contiguous: u64,
+    /// How many of the leaves that no head vouches for yet are bare hashes, signed by nobody.
+    pub unvouched: u64,
+    /// The tree of the leaves that the pinned head vouches for.
+    pub tree: LogTree,
+    /// The pinned head, as it was signed; empty when there is none.
+    pub head: Vec<u8>,
+    /// A signed head that contradicts the pinned one: proof that the log was forked. Or empty.
+    pub rival: Vec<u8>,
+    /// The sequence number of the change that tells of the pinned head.
+    pub head_change: u64,
+}
+
+impl LogRow {
+    pub fn encode(&self) -> Vec<u8> {
+        let mut row = Vec::new();
+        for number in [self.contiguous, self.unvouched, self.head_change] {
+            row.extend_from_slice(&number.to_be_bytes());
+        }
+        for bytes in [&self.tree.encode(), &self.head, &self.rival] {
+            // Trees and heads are at most some 2 KiB.
+            row.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
+            row.extend_from_slice(bytes);
+        }
+        row
+    }
+
+    pub fn decode(row: &[u8]) -> Result<Self, StoreError> {
+        let mut row = Reader(row);
+        let read = Self {
+            contiguous: row.number()?,
+            unvouched: row.number()?,
+            head_change: row.number()?,
+            tree: LogTree::decode(row.sized()?).map_err(|_| StoreError::damaged("a log's tree"))?,
+            head: row.sized()?.to_vec(),
+            rival: row.sized()?.to_vec(),
+        };
+        row.end()?;
+        Ok(read)
+    }
+}
+
+/// Whether a version is withdrawn, and which statement says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct YankRow {
+    pub seq: u64,
+    pub yanked: bool,
+    pub statement: StatementId,
+}
+
+impl YankRow {
+    pub fn encode(&self) -> Vec<u8> {
+        let mut row = self.seq.to_be_bytes().to_vec();
+        row.push(self.yanked.into());
+        row.extend_from_slice(self.statement.as_bytes());
+        row
+    }
+
+    pub fn decode(row: &[u8]) -> Result<Self, StoreError> {
+        let mut row = Reader(row);
+        let read = Self {
+            seq: row.number()?,
+            yanked: row.byte()? != 0,
+            statement: statement_id(row.array()?),
+        };
+        row.end()?;
+        Ok(read)
+    }
+}
+
+/// Where a channel points, and which statement says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ChannelRow {
+    pub seq: u64,
+    pub statement: StatementId,
+    pub version: semver::Version,
+}
+
+impl ChannelRow {
+    pub fn encode(&self) -> Vec<u8> {
+        let mut row = self.seq.to_be_bytes().to_vec();
+        row.extend_from_slice(self.statement.as_bytes());
+        row.extend_from_slice(self.version.to_string().as_bytes());
+        row
+    }
+
+    pub fn decode(row: &[u8]) -> Result<Self, StoreError> {
+        let mut row = Reader(row);
+        let (seq, statement) = (row.number()?, statement_id(row.array()?));
+        Ok(Self { seq, statement, version: version_of(row.0)? })
+    }
+}
+
+/// A version as keys and rows spell it.
+pub(super) fn version_of(bytes: &[u8]) -> Result<semver::Version, StoreError> {
+    let text = std::str::from_utf8(bytes).ok();
+    text.and_then(|text| text.parse().ok()).ok_or(StoreError::damaged("a version"))
+}
+
+/// What changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ChangeRow {
+    /// A statement came in, at this position.
+    Statement { id: StatementId, log: LogId, seq: u64 },
+    /// A bare hash came in.
+    Leaf { log: LogId, seq: u64 },
+    /// The pinned head moved on.
+    Head(LogId),
+}
+
+impl ChangeRow {
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Statement { id, log, seq } => {
+                [&[1], id.as_bytes().as_slice(), &leaf_key(log, *seq)].concat()
+            }
+            Self::Leaf { log, seq } => [&[2], leaf_key(log, *seq).as_slice()].concat(),
+            Self::Head(log) => [&[3], log.row_key().as_slice()].concat(),
+        }
+    }
+
+    pub fn decode(row: &[u8]) -> Result<Self, StoreError> {
+        let mut row = Reader(row);
+        match row.byte()? {
+            1 => {
+                let id = statement_id(row.array()?);
+                let (log, seq) = of_leaf_key(row.0)?;
+                Ok(Self::Statement { id, log, seq })
+            }
+            2 => of_leaf_key(row.0).map(|(log, seq)| Self::Leaf { log, seq }),
+            3 => LogId::of_row_key(row.0).map(Self::Head),
+            _ => Err(StoreError::damaged("a change")),
+        }
+    }
+}
+
+/// How we came to know a publisher; later ones include the earlier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trust {
+    /// Its records came from a peer.
+    Seen,
+    /// A person named it: by a ticket, or with `key pin`.
+    Pinned,
+    /// We hold its secret key.
+    Own,
+}
+
+/// What we know about a publisher; its inception is the record with its own id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PublisherRow {
+    pub since: Timestamp,
+    pub trust: Trust,
+    pub petname: Option<Petname>,
+}
+
+impl PublisherRow {
+    pub fn encode(&self) -> Vec<u8> {
+        let mut row = self.since.as_millis().to_be_bytes().to_vec();
+        row.push(match self.trust {
+            Trust::Seen => 0,
+            Trust::Pinned => 1,
+            Trust::Own => 2,
+        });
+        row.extend_from_slice(self.petname.as_ref().map_or("", Petname::as_str).as_bytes());
+        row
+    }
+
+    pub fn decode(row: &[u8]) -> Result<Self, StoreError> {
+        let damaged = || StoreError::damaged("a publisher");
+        let mut row = Reader(row);
+        let since = Timestamp::from_millis(row.number()?);
+        let trust = match row.byte()? {
+            0 => Trust::Seen,
+            1 => Trust::Pinned,
+            2 => Trust::Own,
+            _ => return Err(damaged()),
+        };
+        let petname = match std::str::from_utf8(row.0).map_err(|_| damaged())? {
+            "" => None,
+            name => Some(name.parse().map_err(|_| damaged())?),
+        };
+        Ok(Self { since, trust, petname })
+    }
+}
+
+/// Takes a row apart from its front.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, count: usize) -> Result<&'a [u8], StoreError> {
+        let (taken, rest) = self.0.split_at_checked(count).ok_or(StoreError::damaged("a row"))?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<&'a [u8; N], StoreError> {
+        self.take(N)?.try_into().map_err(|_| StoreError::damaged("a row"))
+    }
+
+    fn byte(&mut self) -> Result<u8, StoreError> {
+        Ok(self.array::<1>()?[0])
+    }
+
+    fn number(&mut self) -> Result<u64, StoreError> {
+        number(self.take(8)?)
+    }
+
+    fn sized(&mut self) -> Result<&'a [u8], StoreError> {
+        let length = u32::from_be_bytes(*self.array()?);
+        self.take(length as usize)
+    }
+
+    fn end(&self) -> Result<(), StoreError> {
+        if self.0.is_empty() { Ok(()) } else { Err(StoreError::damaged("a row")) }
+    }
+}

@@ -1,0 +1,269 @@
+//! The tables of a store: their names, and how their keys are spelled. All bytes, by hand.
+//!
+//! Keys are built so that a range of bytes is a question somebody asks: all leaves of a log, all
+//! versions of a package. Numbers are big-endian; a name that others may follow carries its length.
+//!
+//! The number of this layout is kept in `meta`. Changing a row or a key means a new number and a
+//! step in [`format`](super::format).
+
+use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
+
+use super::StoreError;
+use crate::Digest;
+use crate::identity::PublisherId;
+use crate::name::PackageName;
+use crate::release::PackageId;
+use crate::signature::PublicKey;
+
+pub(super) type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
+pub(super) type Rows<'t> = Table<'t, &'static [u8], &'static [u8]>;
+
+/// The layout that this version writes.
+pub(super) const FORMAT: u32 = 1;
+
+/// Single values: the format, the store's id, the fence, the next sequence number.
+pub(super) const META: Definition = TableDefinition::new("meta");
+/// Statement id -> envelope.
+pub(super) const RECORDS: Definition = TableDefinition::new("records");
+/// Log, position -> one [`Leaf`](super::rows::Leaf), or two that are at odds.
+pub(super) const LEAVES: Definition = TableDefinition::new("leaves");
+/// Log -> [`LogRow`](super::rows::LogRow).
+pub(super) const LOGS: Definition = TableDefinition::new("logs");
+/// Name, publisher -> nothing.
+pub(super) const NAMES: Definition = TableDefinition::new("names");
+/// Package, version -> one release id, or two that are at odds.
+pub(super) const VERSIONS: Definition = TableDefinition::new("versions");
+/// Package, version -> [`YankRow`](super::rows::YankRow).
+pub(super) const YANKS: Definition = TableDefinition::new("yanks");
+/// Package, channel -> [`ChannelRow`](super::rows::ChannelRow).
+pub(super) const CHANNELS: Definition = TableDefinition::new("channels");
+/// Content root, release id, variant -> nothing.
+pub(super) const ROOTS: Definition = TableDefinition::new("roots");
+/// Sequence number -> [`ChangeRow`](super::rows::ChangeRow).
+pub(super) const CHANGES: Definition = TableDefinition::new("changes");
+/// Follower's name -> sequence number.
+pub(super) const CURSORS: Definition = TableDefinition::new("cursors");
+/// Sequence number -> statement id, until it was announced.
+pub(super) const OUTBOX: Definition = TableDefinition::new("outbox");
+/// Publisher -> [`PublisherRow`](super::rows::PublisherRow).
+pub(super) const PUBLISHERS: Definition = TableDefinition::new("publishers");
+/// Petname -> publisher.
+pub(super) const PETNAMES: Definition = TableDefinition::new("petnames");
+/// Node id -> peer row.
+pub(super) const PEERS: Definition = TableDefinition::new("peers");
+/// Content root, reason -> since when.
+pub(super) const HOLDS: Definition = TableDefinition::new("holds");
+/// Package, serial -> install row.
+pub(super) const INSTALLS: Definition = TableDefinition::new("installs");
+/// Package -> serial of the install in use.
+pub(super) const IN_USE: Definition = TableDefinition::new("in-use");
+
+pub(super) const META_FORMAT: &[u8] = b"format";
+pub(super) const META_ID: &[u8] = b"id";
+pub(super) const META_FENCE: &[u8] = b"fence";
+pub(super) const META_NEXT: &[u8] = b"next-change";
+
+/// Every table, open for writing.
+pub(super) struct Tables<'t> {
+    pub meta: Rows<'t>,
+    pub records: Rows<'t>,
+    pub leaves: Rows<'t>,
+    pub logs: Rows<'t>,
+    pub names: Rows<'t>,
+    pub versions: Rows<'t>,
+    pub yanks: Rows<'t>,
+    pub channels: Rows<'t>,
+    pub roots: Rows<'t>,
+    pub changes: Rows<'t>,
+    pub cursors: Rows<'t>,
+    pub outbox: Rows<'t>,
+    pub publishers: Rows<'t>,
+    pub petnames: Rows<'t>,
+    pub peers: Rows<'t>,
+    pub holds: Rows<'t>,
+    pub installs: Rows<'t>,
+    pub in_use: Rows<'t>,
+}
+
+impl<'t> Tables<'t> {
+    /// Opens every table, making those that are missing.
+    pub fn open(txn: &'t WriteTransaction) -> Result<Self, StoreError> {
+        Ok(Self {
+            meta: txn.open_table(META)?,
+            records: txn.open_table(RECORDS)?,
+            leaves: txn.open_table(LEAVES)?,
+            logs: txn.open_table(LOGS)?,
+            names: txn.open_table(NAMES)?,
+            versions: txn.open_table(VERSIONS)?,
+            yanks: txn.open_table(YANKS)?,
+            channels: txn.open_table(CHANNELS)?,
+            roots: txn.open_table(ROOTS)?,
+            changes: txn.open_table(CHANGES)?,
+            cursors: txn.open_table(CURSORS)?,
+            outbox: txn.open_table(OUTBOX)?,
+            publishers: txn.open_table(PUBLISHERS)?,
+            petnames: txn.open_table(PETNAMES)?,
+            peers: txn.open_table(PEERS)?,
+            holds: txn.open_table(HOLDS)?,
+            installs: txn.open_table(INSTALLS)?,
+            in_use: txn.open_table(IN_USE)?,
+        })
+    }
+}
+
+/// The value at `key`, copied out.
+pub(super) fn get(
+    rows: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    key: &[u8],
+) -> Result<Option<Vec<u8>>, StoreError> {
+    Ok(rows.get(key)?.map(|value| value.value().to_vec()))
+}
+
+/// Writes a row, replacing the one that was there.
+pub(super) fn put(rows: &mut Rows<'_>, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+    rows.insert(key, value)?;
+    Ok(())
+}
+
+/// Removes a row.
+///
+/// - result: whether it was there.
+pub(super) fn remove(rows: &mut Rows<'_>, key: &[u8]) -> Result<bool, StoreError> {
+    Ok(rows.remove(key)?.is_some())
+}
+
+/// The number at `key`; `None` when there is none.
+pub(super) fn get_number(
+    rows: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    key: &[u8],
+) -> Result<Option<u64>, StoreError> {
+    rows.get(key)?.map(|value| number(value.value())).transpose()
+}
+
+/// A big-endian number, as keys and values have them.
+pub(super) fn number(bytes: &[u8]) -> Result<u64, StoreError> {
+    Ok(u64::from_be_bytes(bytes.try_into().map_err(|_| StoreError::damaged("a number"))?))
+}
+
+/// The smallest key after every key that begins with `prefix`; `None` when there is none.
+pub(super) fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|&byte| byte != 0xff)?;
+    let mut end = prefix[..=last].to_vec();
+    end[last] += 1;
+    Some(end)
+}
+
+/// Rows whose key begins with `prefix`, in key order.
+pub(super) fn with_prefix<'r>(
+    rows: &'r impl ReadableTable<&'static [u8], &'static [u8]>,
+    prefix: &[u8],
+) -> Result<redb::Range<'r, &'static [u8], &'static [u8]>, StoreError> {
+    Ok(match prefix_end(prefix) {
+        Some(end) => rows.range::<&[u8]>(prefix..end.as_slice())?,
+        None => rows.range::<&[u8]>(prefix..)?,
+    })
+}
+
+/// One log: a publisher, and the key that signs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogId {
+    /// Whose log it is.
+    pub publisher: PublisherId,
+    /// The key that signs it.
+    pub key: PublicKey,
+}
+
+impl LogId {
+    pub(super) fn row_key(&self) -> [u8; 64] {
+        let mut key = [0; 64];
+        key[..32].copy_from_slice(self.publisher.as_bytes());
+        key[32..].copy_from_slice(self.key.as_bytes());
+        key
+    }
+
+    pub(super) fn of_row_key(key: &[u8]) -> Result<Self, StoreError> {
+        let (publisher, key) =
+            key.split_at_checked(32).ok_or(StoreError::damaged("a log's key"))?;
+        let key = key.try_into().ok().and_then(|key| PublicKey::from_bytes(key).ok());
+        Ok(Self {
+            publisher: publisher_of(publisher)?,
+            key: key.ok_or(StoreError::damaged("a log's key"))?,
+        })
+    }
+}
+
+/// Log, position.
+pub(super) fn leaf_key(log: &LogId, seq: u64) -> [u8; 72] {
+    let mut key = [0; 72];
+    key[..64].copy_from_slice(&log.row_key());
+    key[64..].copy_from_slice(&seq.to_be_bytes());
+    key
+}
+
+pub(super) fn of_leaf_key(key: &[u8]) -> Result<(LogId, u64), StoreError> {
+    let (log, seq) = key.split_at_checked(64).ok_or(StoreError::damaged("a leaf's key"))?;
+    Ok((LogId::of_row_key(log)?, number(seq)?))
+}
+
+pub(super) fn publisher_of(bytes: &[u8]) -> Result<PublisherId, StoreError> {
+    digest_of(bytes).map(PublisherId::from_digest)
+}
+
+pub(super) fn digest_of(bytes: &[u8]) -> Result<Digest, StoreError> {
+    bytes.try_into().map(Digest::from_bytes).map_err(|_| StoreError::damaged("a hash"))
+}
+
+/// A name with its length, so that what follows cannot be taken for more of it.
+fn push_name(key: &mut Vec<u8>, name: &str) {
+    // Names are at most 64 bytes.
+    key.push(name.len() as u8);
+    key.extend_from_slice(name.as_bytes());
+}
+
+/// Publisher, name.
+pub(super) fn package_key(package: &PackageId) -> Vec<u8> {
+    let mut key = package.publisher.as_bytes().to_vec();
+    push_name(&mut key, package.name.as_str());
+    key
+}
+
+/// Package, then a version or a channel.
+pub(super) fn package_item_key(package: &PackageId, item: &str) -> Vec<u8> {
+    let mut key = package_key(package);
+    key.extend_from_slice(item.as_bytes());
+    key
+}
+
+/// Takes a key that begins with a package apart.
+pub(super) fn of_package_key(key: &[u8]) -> Result<(PackageId, &[u8]), StoreError> {
+    let damaged = || StoreError::damaged("a package's key");
+    let (publisher, rest) = key.split_at_checked(32).ok_or_else(damaged)?;
+    let (&length, rest) = rest.split_first().ok_or_else(damaged)?;
+    let (name, rest) = rest.split_at_checked(length.into()).ok_or_else(damaged)?;
+    let name = std::str::from_utf8(name).ok().and_then(|name| name.parse().ok());
+    let name: PackageName = name.ok_or_else(damaged)?;
+    Ok((PackageId { publisher: publisher_of(publisher)?, name }, rest))
+}
+
+/// Name, publisher.
+pub(super) fn name_key(package: &PackageId) -> Vec<u8> {
+    let mut key = name_prefix(&package.name);
+    key.extend_from_slice(package.publisher.as_bytes());
+    key
+}
+
+/// The beginning of every [`name_key`] with this name.
+pub(super) fn name_prefix(name: &PackageName) -> Vec<u8> {
+    let mut key = Vec::with_capacity(97);
+    push_name(&mut key, name.as_str());
+    key
+}
+
+/// Takes a [`name_key`] apart.
+pub(super) fn of_name_key(key: &[u8]) -> Result<PackageId, StoreError> {
+    let damaged = || StoreError::damaged("a name's key");
+    let (&length, rest) = key.split_first().ok_or_else(damaged)?;
+    let (name, publisher) = rest.split_at_checked(length.into()).ok_or_else(damaged)?;
+    let name = std::str::from_utf8(name).ok().and_then(|name| name.parse().ok());
+    Ok(PackageId { publisher: publisher_of(publisher)?, name: name.ok_or_else(damaged)? })
+}

@@ -1,0 +1,435 @@
+//! Checks everything in the store against what was signed, as if a stranger had written it.
+//!
+//! Signatures are checked again, logs are hashed again, and everything that follows from
+//! statements is derived again, in a transaction that is thrown away, and compared row by row. So
+//! an edit of any row that stems from a statement is found. What is this machine's alone (petnames,
+//! peers, holds, installs, cursors) is signed by nobody: there, only what is unreadable or at odds
+//! with itself is found.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use redb::{ReadableTable, TableHandle};
+
+use super::batch::record;
+use super::holds::hold_of_row;
+use super::installs::install_of_row;
+use super::peers::peer_of_row;
+use super::rows::{ChangeRow, Leaf, LogRow, PublisherRow, Trust};
+use super::tables::{
+    self, Definition, LogId, Rows, Tables, digest_of, get, get_number, leaf_key, number,
+    of_leaf_key, publisher_of,
+};
+use super::{Store, StoreError, View, derived};
+use crate::head::SealedHead;
+use crate::identity::{KeyState, PublisherId};
+use crate::log::LogTree;
+use crate::name::Petname;
+use crate::statement::{SealedStatement, Statement, StatementId};
+use crate::time::Timestamp;
+
+/// A row that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StoreFault {
+    /// The table that it is in.
+    pub table: String,
+    /// Its key, in hex.
+    pub key: String,
+    /// What is wrong.
+    pub problem: Problem,
+}
+
+/// What is wrong with a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Problem {
+    /// It is not laid out as we write it.
+    Unreadable,
+    /// Its signature, or its hash, is not that of its publisher.
+    Forged,
+    /// It should be there, and is not.
+    Missing,
+    /// Nothing that was signed supports it.
+    Unfounded,
+    /// It is not what follows from what was signed.
+    Differs,
+}
+
+impl fmt::Display for StoreFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let problem = match self.problem {
+            Problem::Unreadable => "is unreadable",
+            Problem::Forged => "is not what its publisher signed",
+            Problem::Missing => "is missing",
+            Problem::Unfounded => "follows from nothing",
+            Problem::Differs => "is not what follows from the statements",
+        };
+        write!(f, "row {} of table {} {problem}", self.key, self.table)
+    }
+}
+
+impl Store {
+    /// Checks every row. Costs one signature check and some hashing for each statement, and keeps
+    /// writers waiting meanwhile.
+    ///
+    /// - result: all that is wrong, by table and key; empty when all is well.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database itself cannot be read.
+    pub fn verify(&self) -> Result<Vec<StoreFault>, StoreError> {
+        let mut check = Check { view: self.read()?, faults: BTreeSet::new() };
+        let statements = check.records()?;
+        check.leaves(&statements)?;
+        check.logs(&statements)?;
+        let order = check.changes(&statements)?;
+        check.publishers(&statements)?;
+        check.own_rows()?;
+        let rehearsal =
+            self.write(|tables| Err::<(), _>(check.derived(tables, &statements, &order)));
+        match rehearsal {
+            Ok(()) | Err(Rehearsed::Done) => Ok(check.faults.into_iter().collect()),
+            Err(Rehearsed::Failed(error)) => Err(error),
+        }
+    }
+}
+
+/// How a transaction ends that is not meant to be kept.
+enum Rehearsed {
+    Done,
+    Failed(StoreError),
+}
+
+impl From<StoreError> for Rehearsed {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// A statement whose signature is good.
+struct Signed {
+    sealed: SealedStatement,
+    statement: Statement,
+    logs: Vec<LogId>,
+}
+
+type Statements = BTreeMap<StatementId, Signed>;
+
+struct Check {
+    view: View,
+    faults: BTreeSet<StoreFault>,
+}
+
+impl Check {
+    fn fault(&mut self, table: Definition, key: &[u8], problem: Problem) {
+        let (table, key) = (table.name().to_owned(), hex::encode(key));
+        self.faults.insert(StoreFault { table, key, problem });
+    }
+
+    /// Calls `row` with every row of a table; an error it returns is a row that is unreadable.
+    fn each(
+        &mut self,
+        table: Definition,
+        mut row: impl FnMut(&mut Self, &[u8], &[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let rows = self.view.rows(table)?;
+        for entry in rows.range::<&[u8]>(..)? {
+            let (key, value) = entry?;
+            match row(self, key.value(), value.value()) {
+                Ok(()) => {}
+                Err(StoreError::Damaged { .. }) => {
+                    self.fault(table, key.value(), Problem::Unreadable);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Every record that its publisher signed.
+    fn records(&mut self) -> Result<Statements, StoreError> {
+        let mut states: BTreeMap<PublisherId, KeyState> = BTreeMap::new();
+        let mut sealed = Vec::new();
+        let rows = self.view.rows(tables::RECORDS)?;
+        self.each(tables::RECORDS, |_, key, _| {
+            let id = StatementId::from_digest(digest_of(key)?);
+            let record = record(&rows, &id)?.ok_or(StoreError::damaged("a record"))?;
+            if let Ok(inception) = record.open_inception() {
+                let state = KeyState::of(&inception);
+                states.insert(state.publisher, state);
+            }
+            sealed.push((id, record));
+            Ok(())
+        })?;
+        let mut statements = Statements::new();
+        for (id, sealed) in sealed {
+            let publisher = sealed.peek().ok().map(|header| header.publisher);
+            let state = publisher.and_then(|publisher| states.get(&publisher));
+            match state.and_then(|state| Some((state, sealed.open(state).ok()?))) {
+                Some((state, statement)) => {
+                    let logs = super::accept::logs_of(&sealed, &statement, state);
+                    statements.insert(id, Signed { sealed, statement, logs });
+                }
+                None => self.fault(tables::RECORDS, id.as_bytes(), Problem::Forged),
+            }
+        }
+        Ok(statements)
+    }
+
+    fn leaves(&mut self, statements: &Statements) -> Result<(), StoreError> {
+        self.each(tables::LEAVES, |check, key, row| {
+            let (log, seq) = of_leaf_key(key)?;
+            for leaf in Leaf::decode_all(row)? {
+                let Some(id) = leaf.statement else { continue };
+                let founded = statements.get(&id).is_some_and(|signed| {
+                    let header = signed.statement.header();
+                    signed.logs.contains(&log)
+                        && header.seq == seq
+                        && signed.sealed.leaf() == leaf.hash
+                });
+                if !founded {
+                    check.fault(tables::LEAVES, key, Problem::Unfounded);
+                }
+            }
+            Ok(())
+        })?;
+        let rows = self.view.rows(tables::LEAVES)?;
+        for (id, signed) in statements {
+            for log in &signed.logs {
+                let key = leaf_key(log, signed.statement.header().seq);
+                let leaves = get(&rows, &key)?.and_then(|row| Leaf::decode_all(&row).ok());
+                let there = |leaves: &[Leaf]| leaves.iter().any(|leaf| leaf.statement == Some(*id));
+                if !leaves.is_some_and(|leaves| there(&leaves)) {
+                    self.fault(tables::LEAVES, &key, Problem::Missing);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn logs(&mut self, statements: &Statements) -> Result<(), StoreError> {
+        let leaves = self.view.rows(tables::LEAVES)?;
+        let changes = self.view.rows(tables::CHANGES)?;
+        let mut known = BTreeSet::new();
+        self.each(tables::LOGS, |check, key, row| {
+            let (log, row) = (LogId::of_row_key(key)?, LogRow::decode(row)?);
+            known.insert(log);
+            let (mut tree, mut bare, mut contiguous) = (LogTree::new(), 0, 0);
+            while let Some(leaf) = get(&leaves, &leaf_key(&log, contiguous))? {
+                let Ok(leaf) = Leaf::decode_all(&leaf) else { break };
+                if contiguous < row.tree.size() {
+                    tree.append(leaf[0].hash);
+                } else {
+                    bare += u64::from(leaf[0].statement.is_none());
+                }
+                contiguous += 1;
+            }
+            if (row.contiguous, row.unvouched, &row.tree) != (contiguous, bare, &tree) {
+                check.fault(tables::LOGS, key, Problem::Differs);
+            }
+            let inception = StatementId::from_digest(*log.publisher.digest());
+            let state = match statements.get(&inception).map(|signed| &signed.statement) {
+                Some(Statement::Inception(inception)) => KeyState::of(inception),
+                _ => {
+                    check.fault(tables::LOGS, key, Problem::Unfounded);
+                    return Ok(());
+                }
+            };
+            let open = |note: &[u8]| SealedHead::decode(note).ok()?.open(&state).ok();
+            if !row.head.is_empty() {
+                let signed = open(&row.head).is_some_and(|head| {
+                    (head.key, head.size, head.root) == (log.key, tree.size(), tree.root())
+                });
+                if !signed {
+                    check.fault(tables::LOGS, key, Problem::Forged);
+                }
+                let change = get(&changes, &row.head_change.to_be_bytes())?;
+                if change.as_deref() != Some(ChangeRow::Head(log).encode().as_slice()) {
+                    check.fault(tables::CHANGES, &row.head_change.to_be_bytes(), Problem::Missing);
+                }
+            } else if row.tree.size() > 0 {
+                check.fault(tables::LOGS, key, Problem::Unfounded);
+            }
+            if !row.rival.is_empty() && open(&row.rival).is_none_or(|head| head.key != log.key) {
+                check.fault(tables::LOGS, key, Problem::Forged);
+            }
+            Ok(())
+        })?;
+        let logs: BTreeSet<_> = statements.values().flat_map(|signed| &signed.logs).collect();
+        for log in logs.into_iter().filter(|log| !known.contains(*log)) {
+            self.fault(tables::LOGS, &log.row_key(), Problem::Missing);
+        }
+        Ok(())
+    }
+
+    /// - result: the statements in the order in which they came.
+    fn changes(&mut self, statements: &Statements) -> Result<Vec<StatementId>, StoreError> {
+        let next = get_number(&self.view.rows(tables::META)?, tables::META_NEXT)?.unwrap_or(1);
+        let logs = self.view.rows(tables::LOGS)?;
+        let (mut order, mut told) = (Vec::new(), BTreeSet::new());
+        self.each(tables::CHANGES, |check, key, row| {
+            let seq = number(key)?;
+            let founded = match ChangeRow::decode(row)? {
+                ChangeRow::Statement { id, log, seq } => {
+                    let signed = statements.get(&id).filter(|signed| {
+                        signed.logs.contains(&log) && signed.statement.header().seq == seq
+                    });
+                    if signed.is_some() && told.insert((id, log)) {
+                        order.push(id);
+                    }
+                    signed.is_some()
+                }
+                // What a bare hash stood for may have come, or gone, since.
+                ChangeRow::Leaf { .. } => true,
+                ChangeRow::Head(log) => {
+                    let row = get(&logs, &log.row_key())?;
+                    row.is_some_and(|row| {
+                        LogRow::decode(&row).is_ok_and(|row| row.head_change == seq)
+                    })
+                }
+            };
+            if !founded || seq >= next {
+                check.fault(tables::CHANGES, key, Problem::Unfounded);
+            }
+            Ok(())
+        })?;
+        for (id, signed) in statements {
+            if signed.logs.iter().any(|log| !told.contains(&(*id, *log))) {
+                self.fault(tables::CHANGES, id.as_bytes(), Problem::Missing);
+                order.push(*id);
+            }
+        }
+        Ok(order)
+    }
+
+    fn publishers(&mut self, statements: &Statements) -> Result<(), StoreError> {
+        let mut named: BTreeMap<Petname, PublisherId> = BTreeMap::new();
+        let mut known = BTreeSet::new();
+        let inception = |id: &PublisherId| StatementId::from_digest(*id.digest());
+        self.each(tables::PUBLISHERS, |check, key, row| {
+            let (id, row) = (publisher_of(key)?, PublisherRow::decode(row)?);
+            known.insert(id);
+            if row.trust != Trust::Pinned && !statements.contains_key(&inception(&id)) {
+                check.fault(tables::PUBLISHERS, key, Problem::Unfounded);
+            }
+            if let Some(petname) = row.petname
+                && named.insert(petname, id).is_some()
+            {
+                check.fault(tables::PUBLISHERS, key, Problem::Differs);
+            }
+            Ok(())
+        })?;
+        for signed in statements.values() {
+            if let Statement::Inception(inception) = &signed.statement
+                && !known.contains(&inception.id())
+            {
+                self.fault(tables::PUBLISHERS, inception.id().as_bytes(), Problem::Missing);
+            }
+        }
+        self.each(tables::PETNAMES, |check, key, row| {
+            let petname = std::str::from_utf8(key).ok().and_then(|name| name.parse().ok());
+            let petname: Petname = petname.ok_or(StoreError::damaged("a petname"))?;
+            if named.remove(&petname) != Some(publisher_of(row)?) {
+                check.fault(tables::PETNAMES, key, Problem::Differs);
+            }
+            Ok(())
+        })?;
+        for petname in named.keys() {
+            self.fault(tables::PETNAMES, petname.as_str().as_bytes(), Problem::Missing);
+        }
+        Ok(())
+    }
+
+    /// What nobody signed: it has to be readable, and to point to something.
+    fn own_rows(&mut self) -> Result<(), StoreError> {
+        let records = self.view.rows(tables::RECORDS)?;
+        let installs = self.view.rows(tables::INSTALLS)?;
+        self.each(tables::CURSORS, |_, _, row| number(row).map(drop))?;
+        self.each(tables::PEERS, |_, key, row| peer_of_row(key, row).map(drop))?;
+        self.each(tables::HOLDS, |_, key, row| hold_of_row(key, row).map(drop))?;
+        self.each(tables::INSTALLS, |_, key, row| install_of_row(key, row).map(drop))?;
+        self.each(tables::IN_USE, |check, key, serial| {
+            if installs.get([key, serial].concat().as_slice())?.is_none() {
+                check.fault(tables::IN_USE, key, Problem::Unfounded);
+            }
+            Ok(())
+        })?;
+        self.each(tables::OUTBOX, |check, key, id| {
+            number(key)?;
+            if records.get(digest_of(id)?.as_bytes().as_slice())?.is_none() {
+                check.fault(tables::OUTBOX, key, Problem::Unfounded);
+            }
+            Ok(())
+        })
+    }
+
+    /// Derives everything once more, in tables that are thrown away, and compares.
+    fn derived(
+        &mut self,
+        tables: &mut Tables<'_>,
+        statements: &Statements,
+        order: &[StatementId],
+    ) -> Rehearsed {
+        match self.compare_derived(tables, statements, order) {
+            Ok(()) => Rehearsed::Done,
+            Err(error) => Rehearsed::Failed(error),
+        }
+    }
+
+    fn compare_derived(
+        &mut self,
+        tables: &mut Tables<'_>,
+        statements: &Statements,
+        order: &[StatementId],
+    ) -> Result<(), StoreError> {
+        for rows in [
+            &mut tables.names,
+            &mut tables.versions,
+            &mut tables.yanks,
+            &mut tables.channels,
+            &mut tables.roots,
+        ] {
+            rows.retain(|_, _| false)?;
+        }
+        // Publishers were checked on their own, and a record that is forged derives nothing.
+        for id in order {
+            let Some(signed) = statements.get(id) else { continue };
+            if !matches!(signed.statement, Statement::Inception(_)) {
+                derived::apply(tables, id, &signed.statement, Timestamp::default())?;
+            }
+        }
+        let leaves = self.view.rows(tables::LEAVES)?;
+        for row in leaves.range::<&[u8]>(..)? {
+            let Ok(leaves) = Leaf::decode_all(row?.1.value()) else { continue };
+            if leaves.len() > 1 {
+                let ids = leaves.iter().filter_map(|leaf| leaf.statement);
+                for signed in ids.filter_map(|id| statements.get(&id)) {
+                    derived::contest(tables, &signed.statement)?;
+                }
+            }
+        }
+        self.compare(tables::NAMES, &tables.names)?;
+        self.compare(tables::VERSIONS, &tables.versions)?;
+        self.compare(tables::YANKS, &tables.yanks)?;
+        self.compare(tables::CHANNELS, &tables.channels)?;
+        self.compare(tables::ROOTS, &tables.roots)
+    }
+
+    fn compare(&mut self, table: Definition, expected: &Rows<'_>) -> Result<(), StoreError> {
+        self.each(table, |check, key, row| {
+            match expected.get(key)? {
+                None => check.fault(table, key, Problem::Unfounded),
+                Some(value) if value.value() != row => check.fault(table, key, Problem::Differs),
+                Some(_) => {}
+            }
+            Ok(())
+        })?;
+        let found = self.view.rows(table)?;
+        for row in expected.range::<&[u8]>(..)? {
+            let (key, _) = row?;
+            if found.get(key.value())?.is_none() {
+                self.fault(table, key.value(), Problem::Missing);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,275 @@
+//! Keeps the index on disk and lets readers and one writer share it.
+//!
+//! In: documents, removals, and the cursor into the store that they bring the index up to. Out:
+//! a view to search in. The cursor travels inside the commit, so index and cursor cannot disagree:
+//! after a crash the index is late, never wrong.
+//!
+//! Guarantees: an index that is damaged, of another version or of another store is emptied and
+//! starts over, because everything in it can be read from the store again.
+//! Not here: what a query means ([`search`](crate::search)) and which release of a package is
+//! indexed ([`follow`](crate::follow)).
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use catalog::release::PackageId;
+use tantivy::directory::MmapDirectory;
+use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
+use tantivy::{IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyError};
+
+use crate::cursor::Cursor;
+use crate::doc::{Doc, package_key};
+use crate::schema::Fields;
+use crate::words;
+
+/// The least that the library accepts for its one writing thread; enough for 10,000 documents
+/// between two flushes.
+const WRITER_BYTES: usize = 15 << 20;
+
+/// Deleted documents still count in word statistics, so segments are rewritten early.
+const DELETED_SHARE_MAX: f32 = 0.3;
+
+/// The search index of one store. Cheap to open; it can be shared between threads.
+pub struct Index {
+    dir: PathBuf,
+    view: RwLock<Arc<View>>,
+    // Opened at the first write: a command that only searches never starts a writer's threads.
+    writer: Mutex<Option<IndexWriter>>,
+}
+
+/// One opened state of the files.
+pub(crate) struct View {
+    pub index: tantivy::Index,
+    pub reader: IndexReader,
+    pub fields: Fields,
+    cursor: Cursor,
+}
+
+/// Why the index could not be opened, written or searched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IndexError {
+    /// The disk refused: full, read-only or failing.
+    #[error("cannot use the search index in {}", dir.display())]
+    Io {
+        /// Where the index is.
+        dir: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another process writes to it.
+    #[error("the search index in {} is being written by another process", dir.display())]
+    Busy {
+        /// Where the index is.
+        dir: PathBuf,
+    },
+    /// Its files are damaged: [`Index::reset`] and following the store again mends it.
+    #[error("the search index in {} is damaged: {reason}", dir.display())]
+    Damaged {
+        /// Where the index is.
+        dir: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl Index {
+    /// Opens the index in `dir`, which belongs to it alone; makes an empty one where there is none
+    /// or where the old one cannot be used. Look at [`Index::cursor`] to see how far it is.
+    ///
+    /// # Errors
+    /// [`IndexError::Io`] when the disk refuses.
+    pub fn open(dir: &Path) -> Result<Self, IndexError> {
+        let view = match View::open(dir) {
+            Ok(Some(view)) => view,
+            Ok(None) | Err(_) => View::create(dir)?,
+        };
+        Ok(Self {
+            dir: dir.to_owned(),
+            view: RwLock::new(Arc::new(view)),
+            writer: Mutex::new(None),
+        })
+    }
+
+    /// How far in the store's changes the index is.
+    pub fn cursor(&self) -> Cursor {
+        self.view().cursor
+    }
+
+    /// How many packages it holds.
+    pub fn packages(&self) -> u64 {
+        self.view().reader.searcher().num_docs()
+    }
+
+    /// Adds a package, or replaces what was known of it. Seen by searches after
+    /// [`Index::commit`].
+    pub fn put(&self, doc: &Doc) -> Result<(), IndexError> {
+        let view = self.view();
+        self.write(|writer| {
+            writer.delete_term(view.fields.package_term(&doc.package));
+            writer.add_document(view.fields.document(doc)).map(drop)
+        })
+    }
+
+    /// Forgets a package. Seen by searches after [`Index::commit`].
+    pub fn remove(&self, package: &PackageId) -> Result<(), IndexError> {
+        let term = self.view().fields.package_term(&package_key(package));
+        self.write(|writer| {
+            writer.delete_term(term);
+            Ok(())
+        })
+    }
+
+    /// Makes everything since the last commit durable and visible, as of `cursor`.
+    pub fn commit(&self, cursor: Cursor) -> Result<(), IndexError> {
+        self.write(|writer| {
+            let mut prepared = writer.prepare_commit()?;
+            prepared.set_payload(&cursor.to_string());
+            prepared.commit().map(drop)
+        })?;
+        let old = self.view();
+        old.reader.reload().map_err(|error| self.error(error))?;
+        let view = View {
+            index: old.index.clone(),
+            reader: old.reader.clone(),
+            fields: old.fields,
+            cursor,
+        };
+        self.set_view(view);
+        Ok(())
+    }
+
+    /// Empties the index; its cursor is back at the start.
+    pub fn reset(&self) -> Result<(), IndexError> {
+        let mut writer = self.writer();
+        drop(writer.take());
+        self.set_view(View::create(&self.dir)?);
+        Ok(())
+    }
+
+    /// Reads every file of the index and compares checksums. Takes as long as reading it all.
+    ///
+    /// # Errors
+    /// [`IndexError::Damaged`] names the first damaged file.
+    pub fn check(&self) -> Result<(), IndexError> {
+        let damaged = self.view().index.validate_checksum().map_err(|error| self.error(error))?;
+        match damaged.iter().min() {
+            None => Ok(()),
+            Some(file) => Err(self.damaged(format!("{} has another checksum", file.display()))),
+        }
+    }
+
+    pub(crate) fn view(&self) -> Arc<View> {
+        self.view.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn damaged(&self, reason: String) -> IndexError {
+        IndexError::Damaged { dir: self.dir.clone(), reason }
+    }
+
+    pub(crate) fn error(&self, error: TantivyError) -> IndexError {
+        sort_error(&self.dir, error)
+    }
+
+    fn set_view(&self, view: View) {
+        *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Option<IndexWriter>> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `work` on the writer, opening it when needed. A writer that failed is dropped with
+    /// everything it had not committed: the next one starts from the last commit.
+    fn write(
+        &self,
+        work: impl FnOnce(&mut IndexWriter) -> tantivy::Result<()>,
+    ) -> Result<(), IndexError> {
+        let mut slot = self.writer();
+        let mut writer = match slot.take() {
+            Some(writer) => writer,
+            None => self.view().writer().map_err(|error| self.error(error))?,
+        };
+        work(&mut writer).map_err(|error| self.error(error))?;
+        *slot = Some(writer);
+        Ok(())
+    }
+}
+
+impl View {
+    /// The index in `dir`; `None` when there is none, or one of another version.
+    fn open(dir: &Path) -> tantivy::Result<Option<Self>> {
+        let files = MmapDirectory::open(dir)?;
+        if !tantivy::Index::exists(&files)? {
+            return Ok(None);
+        }
+        let index = tantivy::Index::open(files)?;
+        let (schema, fields) = Fields::schema();
+        let metas = index.load_metas()?;
+        let cursor = match metas.payload {
+            Some(text) => text.parse().ok(),
+            None if metas.segments.is_empty() => Some(Cursor::default()),
+            None => None,
+        };
+        match cursor {
+            Some(cursor) if metas.schema == schema => Self::of(index, fields, cursor).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// An empty index in `dir`; whatever was there is gone.
+    fn create(dir: &Path) -> Result<Self, IndexError> {
+        let io = |source| IndexError::Io { dir: dir.to_owned(), source };
+        match fs::remove_dir_all(dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
+            _ => fs::create_dir_all(dir).map_err(io)?,
+        }
+        let (schema, fields) = Fields::schema();
+        let settings =
+            IndexSettings { docstore_compress_dedicated_thread: false, ..Default::default() };
+        tantivy::Index::builder()
+            .schema(schema)
+            .settings(settings)
+            .create_in_dir(dir)
+            .and_then(|index| Self::of(index, fields, Cursor::default()))
+            .map_err(|error| sort_error(dir, error))
+    }
+
+    fn of(index: tantivy::Index, fields: Fields, cursor: Cursor) -> tantivy::Result<Self> {
+        words::register(&index);
+        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
+        Ok(Self { index, reader, fields, cursor })
+    }
+
+    fn writer(&self) -> tantivy::Result<IndexWriter> {
+        let options = IndexWriterOptions::builder()
+            .num_worker_threads(1)
+            .memory_budget_per_thread(WRITER_BYTES)
+            .num_merge_threads(1)
+            .build();
+        let writer = self.index.writer_with_options(options)?;
+        let mut merging = LogMergePolicy::default();
+        merging.set_del_docs_ratio_before_merge(DELETED_SHARE_MAX);
+        writer.set_merge_policy(Box::new(merging));
+        Ok(writer)
+    }
+}
+
+/// Tells a refusing disk from damaged files.
+fn sort_error(dir: &Path, error: TantivyError) -> IndexError {
+    let dir = dir.to_owned();
+    match error {
+        TantivyError::IoError(source) => {
+            // A file that ends early is damage; anything else is the disk's own word.
+            let kind = source.kind();
+            if matches!(kind, io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData) {
+                return IndexError::Damaged { dir, reason: source.to_string() };
+            }
+            IndexError::Io { dir, source: io::Error::new(kind, source) }
+        }
+        TantivyError::LockFailure(..) => IndexError::Busy { dir },
+        other => IndexError::Damaged { dir, reason: other.to_string() },
+    }
+}

@@ -1,0 +1,100 @@
+//! The fields of the index, and how a package becomes a document.
+//!
+//! One document is one package: its newest release that is not yanked. The stored part is the
+//! release itself without its long description, so that a hit can be shown, and checked against
+//! hardware, without another look-up.
+
+use tantivy::schema::{
+    Field, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions,
+};
+use tantivy::{TantivyDocument, Term};
+
+use crate::doc::Doc;
+use crate::words::{self, CUT, PLAIN, STEMMED};
+
+/// Raised whenever fields, analyzers or the stored form change: an index of another version is
+/// rebuilt.
+pub(crate) const VERSION: u32 = 1;
+
+/// The fields by name; the order of [`Fields::schema`] is the order on disk.
+#[derive(Clone, Copy)]
+pub(crate) struct Fields {
+    /// `name cat1…`: what a newer release replaces, and the order of equals.
+    pub package: Field,
+    /// Letters and digits of the name, joined.
+    pub key: Field,
+    /// Parts of the name, sorted.
+    pub sorted_key: Field,
+    /// The words and pieces of the name.
+    pub name: Field,
+    /// Keywords, tags and what the package provides.
+    pub keywords: Field,
+    pub summary: Field,
+    /// Name, keywords, summary and description together: what a document is found by.
+    pub all: Field,
+    /// All of that as written: the dictionary for corrections.
+    pub plain: Field,
+    pub publisher: Field,
+    pub kind: Field,
+    pub release: Field,
+    pub record: Field,
+}
+
+impl Fields {
+    /// The schema, and the same fields by name.
+    pub(crate) fn schema() -> (Schema, Self) {
+        let mut schema = Schema::builder();
+        // Norms are only kept where the length of a field should weigh.
+        let text = |analyzer: &str, option: IndexRecordOption| {
+            let norms = option != IndexRecordOption::Basic;
+            TextOptions::default().set_indexing_options(
+                TextFieldIndexing::default()
+                    .set_tokenizer(analyzer)
+                    .set_index_option(option)
+                    .set_fieldnorms(norms),
+            )
+        };
+        let counted = IndexRecordOption::WithFreqs;
+        let fields = Self {
+            package: schema.add_text_field("package", STRING.set_fast("raw") | STORED),
+            key: schema.add_text_field("key", STRING),
+            sorted_key: schema.add_text_field("sorted_key", STRING),
+            name: schema.add_text_field("name", text(CUT, counted)),
+            keywords: schema.add_text_field("keywords", text(STEMMED, counted)),
+            summary: schema.add_text_field("summary", text(STEMMED, counted)),
+            all: schema.add_text_field("all", text(STEMMED, counted)),
+            plain: schema.add_text_field("plain", text(PLAIN, IndexRecordOption::Basic)),
+            publisher: schema.add_text_field("publisher", STRING),
+            kind: schema.add_text_field("kind", STRING),
+            release: schema.add_bytes_field("release", STORED),
+            record: schema.add_bytes_field("record", STORED),
+        };
+        (schema.build(), fields)
+    }
+
+    /// The term that names the document of one package.
+    pub(crate) fn package_term(&self, package: &str) -> Term {
+        Term::from_field_text(self.package, package)
+    }
+
+    /// The document of one package.
+    pub(crate) fn document(&self, doc: &Doc) -> TantivyDocument {
+        let name_words = words::name_words(&doc.name).join(" ");
+        let keywords = doc.keywords.join(" ");
+        let everything = format!("{name_words}\n{}\n{keywords}\n{}", doc.summary, doc.description);
+        let mut document = TantivyDocument::default();
+        document.add_text(self.package, &doc.package);
+        document.add_text(self.key, words::key(&doc.name));
+        document.add_text(self.sorted_key, words::sorted_key(&doc.name));
+        document.add_text(self.name, &name_words);
+        document.add_text(self.keywords, &keywords);
+        document.add_text(self.summary, &doc.summary);
+        document.add_text(self.all, &everything);
+        document.add_text(self.plain, &everything);
+        document.add_text(self.publisher, &doc.publisher);
+        document.add_text(self.kind, doc.kind);
+        document.add_bytes(self.release, &doc.release);
+        document.add_bytes(self.record, &doc.record);
+        document
+    }
+}

@@ -1,0 +1,136 @@
+//! Finds the indexed words that a mistyped word could have meant.
+//!
+//! A Levenshtein automaton walks the term dictionary, so the cost depends on the neighbourhood of
+//! the word and not on the size of the catalog. A swap of neighbours counts as one error.
+//!
+//! # Source
+//! Schulz and Mihov, *Fast string correction with Levenshtein automata*, IJDAR 2002.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use levenshtein_automata::{DFA, Distance, LevenshteinAutomatonBuilder, SINK_STATE};
+use tantivy::Searcher;
+use tantivy::schema::Field;
+use tantivy_fst::Automaton;
+
+/// Terms looked at in one walk of a dictionary: a query's cost has a ceiling.
+const TERMS_MAX: usize = 2_000;
+
+/// A term of the index near to what was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Near {
+    pub term: String,
+    pub errors: u8,
+    /// How many documents hold it.
+    pub documents: u32,
+}
+
+/// How many typing errors are forgiven in a word of `letters` letters.
+pub(crate) fn errors_allowed(letters: usize) -> u8 {
+    match letters {
+        0..=3 => 0,
+        4..=6 => 1,
+        _ => 2,
+    }
+}
+
+/// Every term of `fields` within the errors allowed for `word`, fewest errors first, then the most
+/// widely used.
+pub(crate) fn near(
+    searcher: &Searcher,
+    fields: &[Field],
+    word: &str,
+) -> tantivy::Result<Vec<Near>> {
+    let errors = errors_allowed(word.chars().count());
+    if errors == 0 {
+        return Ok(Vec::new());
+    }
+    let automaton = Levenshtein(builder(errors).build_dfa(word));
+    let mut found: BTreeMap<String, (u8, u32)> = BTreeMap::new();
+    for segment in searcher.segment_readers() {
+        for &field in fields {
+            let inverted = segment.inverted_index(field)?;
+            let mut terms = inverted.terms().search(&automaton).into_stream()?;
+            while let Some((term, info)) = terms.next() {
+                let Ok(term) = std::str::from_utf8(term) else { continue };
+                if found.len() >= TERMS_MAX {
+                    break;
+                }
+                let errors = automaton.0.eval(term).to_u8();
+                let entry = found.entry(term.to_owned()).or_insert((errors, 0));
+                entry.1 = entry.1.saturating_add(info.doc_freq);
+            }
+        }
+    }
+    Ok(ordered(found))
+}
+
+/// Every term of `field` that starts with `prefix`, shortest first; `errors` counts the letters
+/// that were not typed yet.
+pub(crate) fn starting_with(
+    searcher: &Searcher,
+    field: Field,
+    prefix: &str,
+) -> tantivy::Result<Vec<Near>> {
+    // Terms are valid UTF-8, in which 0xff never occurs.
+    let mut end = prefix.as_bytes().to_vec();
+    end.push(0xff);
+    let mut found: BTreeMap<String, (u8, u32)> = BTreeMap::new();
+    for segment in searcher.segment_readers() {
+        let inverted = segment.inverted_index(field)?;
+        let mut terms = inverted.terms().range().ge(prefix).lt(&end).into_stream()?;
+        while let Some((term, info)) = terms.next() {
+            let Ok(term) = std::str::from_utf8(term) else { continue };
+            if found.len() >= TERMS_MAX {
+                break;
+            }
+            let missing = u8::try_from(term.len() - prefix.len()).unwrap_or(u8::MAX);
+            let entry = found.entry(term.to_owned()).or_insert((missing, 0));
+            entry.1 = entry.1.saturating_add(info.doc_freq);
+        }
+    }
+    Ok(ordered(found))
+}
+
+fn ordered(found: BTreeMap<String, (u8, u32)>) -> Vec<Near> {
+    let mut near: Vec<Near> = found
+        .into_iter()
+        .map(|(term, (errors, documents))| Near { term, errors, documents })
+        .collect();
+    near.sort_by(|a, b| {
+        let order = a.errors.cmp(&b.errors);
+        order.then(b.documents.cmp(&a.documents)).then_with(|| a.term.cmp(&b.term))
+    });
+    near
+}
+
+/// Building these tables takes milliseconds, so each is built when it is first needed.
+fn builder(errors: u8) -> &'static LevenshteinAutomatonBuilder {
+    static BUILDERS: [OnceLock<LevenshteinAutomatonBuilder>; 2] =
+        [OnceLock::new(), OnceLock::new()];
+    let errors = errors.clamp(1, 2);
+    BUILDERS[usize::from(errors - 1)].get_or_init(|| LevenshteinAutomatonBuilder::new(errors, true))
+}
+
+struct Levenshtein(DFA);
+
+impl Automaton for &Levenshtein {
+    type State = u32;
+
+    fn start(&self) -> u32 {
+        self.0.initial_state()
+    }
+
+    fn is_match(&self, state: &u32) -> bool {
+        matches!(self.0.distance(*state), Distance::Exact(_))
+    }
+
+    fn can_match(&self, state: &u32) -> bool {
+        *state != SINK_STATE
+    }
+
+    fn accept(&self, state: &u32, byte: u8) -> u32 {
+        self.0.transition(*state, byte)
+    }
+}
