@@ -395,3 +395,261 @@ const fn written(placed: Placed) -> Written {
         Placed::TooFar => Written::Refused(RejectReason::TooFar),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{NOW, channel, publisher, release, store, yank};
+    use super::*;
+    use crate::defence::{Defence, without};
+    use crate::identity::Identity;
+    use crate::permission::Reader;
+    use crate::release::PackageId;
+
+    fn log_of(identity: &Identity) -> LogId {
+        LogId { publisher: identity.publisher(), key: identity.key().public() }
+    }
+
+    fn seal(identity: &Identity, statement: impl Into<Statement>) -> SealedStatement {
+        SealedStatement::seal(&statement.into(), identity.key()).unwrap()
+    }
+
+    fn sealed_release(identity: &Identity, seq: u64, version: &str, content: &str) -> Incoming {
+        let release = release(identity, seq, "graphdb", version, content);
+        Incoming::Statement(seal(identity, Statement::Release(release)))
+    }
+
+    fn inception(identity: &Identity) -> Incoming {
+        Incoming::Statement(identity.inception().clone())
+    }
+
+    fn head(identity: &Identity, leaves: &[Sha256Digest]) -> Incoming {
+        let (publisher, key) = (identity.publisher(), identity.key().public());
+        let root = crate::log::root_of(leaves.iter().copied());
+        let head = Head { publisher, key, size: leaves.len() as u64, root };
+        Incoming::Head(SealedHead::seal(&head, identity.key()))
+    }
+
+    fn bare(identity: &Identity, seq: u64, hash: Sha256Digest) -> Incoming {
+        let (publisher, key) = (identity.publisher(), identity.key().public());
+        Incoming::Leaf { publisher, key, seq, hash }
+    }
+
+    fn hash_of(item: &Incoming) -> Sha256Digest {
+        match item {
+            Incoming::Statement(sealed) => sealed.leaf(),
+            _ => panic!("no statement"),
+        }
+    }
+
+    fn reasons(accepted: &Accepted) -> Vec<RejectReason> {
+        accepted.rejected.iter().map(|rejected| rejected.reason.clone()).collect()
+    }
+
+    #[test]
+    fn what_one_store_sends_another_takes_in_once_and_in_any_order() {
+        let (ours, acme) = (store(), publisher("acme"));
+        for version in ["1.0.0", "1.1.0", "2.0.0"] {
+            ours.publish(&acme, "graphdb", version);
+        }
+        ours.append(&acme, NOW, |seq| yank(&acme, seq, "graphdb", "1.0.0", true)).unwrap();
+        ours.append(&acme, NOW, |seq| channel(&acme, seq, "graphdb", "stable", "2.0.0")).unwrap();
+        let mut sent = ours.sent_to(Reader::Local, 0);
+        for turn in 0..sent.len() {
+            let theirs = store();
+            let accepted = theirs.accept(sent.clone(), NOW).unwrap();
+            assert_eq!(accepted, Accepted { new: 7, ..Accepted::default() }, "turn {turn}");
+            let again = theirs.accept(sent.clone(), NOW).unwrap();
+            assert_eq!(again, Accepted { known: 7, ..Accepted::default() });
+            let package =
+                PackageId { publisher: acme.publisher(), name: "graphdb".parse().unwrap() };
+            assert_eq!(theirs.versions(&package).unwrap(), ours.versions(&package).unwrap());
+            assert_eq!(theirs.logs().unwrap(), ours.logs().unwrap());
+            assert_eq!(theirs.verify().unwrap(), []);
+            sent.rotate_left(1);
+        }
+    }
+
+    #[test]
+    fn a_forged_statement_is_refused_and_the_rest_of_the_batch_counts() {
+        let (store, acme, eve) = (store(), publisher("acme"), publisher("eve"));
+        let forged = seal(&eve, Statement::Release(release(&acme, 1, "graphdb", "1.0.0", "evil")));
+        let unknown = sealed_release(&eve, 1, "1.0.0", "");
+        let good = sealed_release(&acme, 1, "1.0.0", "");
+        let items = vec![Incoming::Statement(forged), unknown, good, inception(&acme)];
+        let accepted = store.accept(items, NOW).unwrap();
+        assert_eq!(accepted.new, 2);
+        assert_eq!(reasons(&accepted), [RejectReason::Invalid, RejectReason::UnknownPublisher]);
+        assert!(accepted.rejected[0].reason.is_fault() && !accepted.rejected[1].reason.is_fault());
+        assert_eq!(store.verify().unwrap(), []);
+    }
+
+    /// Threat row 17: two releases of one version are both kept, and nobody is served one of them
+    /// unawares.
+    #[test]
+    fn two_releases_of_one_version_are_kept_and_contested() {
+        let (store, acme) = (store(), publisher("acme"));
+        let first = sealed_release(&acme, 1, "1.0.0", "");
+        let second = sealed_release(&acme, 2, "1.0.0", "evil");
+        let third = sealed_release(&acme, 3, "1.0.0", "worse");
+        store.accept(vec![inception(&acme), first.clone()], NOW).unwrap();
+        let package = store.packages().unwrap().remove(0);
+        let before = store.versions(&package).unwrap().remove(0);
+        assert!(!before.contested);
+        let accepted = store.accept(vec![second, third], NOW).unwrap();
+        assert_eq!(accepted.new, 2);
+        let after = store.versions(&package).unwrap();
+        assert_eq!((after.len(), after[0].id, after[0].contested), (1, before.id, true));
+        let reference = "graphdb".parse().unwrap();
+        assert!(store.resolve_reference(&reference).is_err(), "no range picks it");
+        let exact = store.resolve_reference(&"graphdb@1.0.0".parse().unwrap()).unwrap();
+        assert!(exact.row.contested);
+        assert_eq!(store.verify().unwrap(), []);
+    }
+
+    #[test]
+    fn a_replaced_version_from_a_peer_is_noticed_without_the_defence() {
+        let (store, acme) = (store(), publisher("acme"));
+        store.accept(vec![inception(&acme), sealed_release(&acme, 1, "1.0.0", "")], NOW).unwrap();
+        let package = store.packages().unwrap().remove(0);
+        let before = store.versions(&package).unwrap().remove(0);
+        without(Defence::ImmutableVersions, || {
+            store.accept(vec![sealed_release(&acme, 2, "1.0.0", "evil")], NOW).unwrap()
+        });
+        let after = store.versions(&package).unwrap().remove(0);
+        assert!(after.id != before.id && !after.contested);
+    }
+
+    #[test]
+    fn the_same_release_signed_twice_is_not_contested() {
+        let (store, acme) = (store(), publisher("acme"));
+        let items = vec![
+            inception(&acme),
+            sealed_release(&acme, 1, "1.0.0", ""),
+            sealed_release(&acme, 2, "1.0.0", ""),
+        ];
+        assert_eq!(store.accept(items, NOW).unwrap().new, 3);
+        let package = store.packages().unwrap().remove(0);
+        assert!(!store.versions(&package).unwrap()[0].contested);
+        assert_eq!(store.verify().unwrap(), []);
+    }
+
+    #[test]
+    fn two_statements_at_one_position_are_kept_as_proof_and_a_third_is_not() {
+        let (store, acme) = (store(), publisher("acme"));
+        let items = vec![
+            inception(&acme),
+            sealed_release(&acme, 1, "1.0.0", ""),
+            sealed_release(&acme, 1, "1.1.0", ""),
+            sealed_release(&acme, 1, "1.2.0", ""),
+        ];
+        let accepted = store.accept(items, NOW).unwrap();
+        assert_eq!((accepted.new, reasons(&accepted)), (3, vec![RejectReason::Contested]));
+        assert_eq!(store.statements_at(&log_of(&acme), 1).unwrap().len(), 2);
+        let package = store.packages().unwrap().remove(0);
+        let versions = store.versions(&package).unwrap();
+        assert_eq!(versions.len(), 2);
+        assert!(versions.iter().all(|row| row.contested));
+        assert_eq!(store.verify().unwrap(), []);
+    }
+
+    #[test]
+    fn a_pinned_head_never_shrinks_and_a_fork_is_seen() {
+        let (store, acme) = (store(), publisher("acme"));
+        let items: Vec<_> = [
+            inception(&acme),
+            sealed_release(&acme, 1, "1.0.0", ""),
+            sealed_release(&acme, 2, "1.1.0", ""),
+        ]
+        .into();
+        let hashes: Vec<_> = items.iter().map(hash_of).collect();
+        store.accept(items, NOW).unwrap();
+        store.accept(vec![head(&acme, &hashes)], NOW).unwrap();
+        let older = store.accept(vec![head(&acme, &hashes[..2])], NOW).unwrap();
+        assert_eq!(reasons(&older), [RejectReason::HeadOlder { pinned: 3 }]);
+        let ahead = [hashes.as_slice(), &hashes].concat();
+        let ahead = store.accept(vec![head(&acme, &ahead)], NOW).unwrap();
+        assert_eq!(reasons(&ahead), [RejectReason::HeadAhead { have: 3 }]);
+        assert_eq!(store.logs().unwrap()[0].size, 3);
+        assert!(!store.logs().unwrap()[0].forked);
+
+        let other = [hashes[0], hashes[2], hashes[1]];
+        let forked = store.accept(vec![head(&acme, &other)], NOW).unwrap();
+        assert_eq!(reasons(&forked), [RejectReason::Forked]);
+        let log = store.logs().unwrap().remove(0);
+        assert!(log.forked && log.size == 3);
+        assert_eq!(store.verify().unwrap(), []);
+    }
+
+    /// A peer that invents leaves is found out by the signed head, and the honest ones get through.
+    #[test]
+    fn invented_hashes_are_dropped_when_the_head_comes() {
+        let (store, acme) = (store(), publisher("acme"));
+        let honest = [inception(&acme), sealed_release(&acme, 1, "1.0.0", "")];
+        let hashes: Vec<_> = honest.iter().map(hash_of).collect();
+        let invented = crate::log::leaf_hash(b"invented");
+        let items = vec![inception(&acme), bare(&acme, 1, invented), head(&acme, &hashes)];
+        let accepted = store.accept(items, NOW).unwrap();
+        assert_eq!(reasons(&accepted), [RejectReason::HeadMismatch { sent: true }]);
+        assert_eq!((store.logs().unwrap()[0].leaves, store.logs().unwrap()[0].size), (1, 0));
+        assert_eq!(store.verify().unwrap(), []);
+
+        // The lie came from somebody else: who brings the head is not to blame.
+        store.accept(vec![bare(&acme, 1, invented)], NOW).unwrap();
+        let accepted = store.accept(vec![head(&acme, &hashes)], NOW).unwrap();
+        assert_eq!(reasons(&accepted), [RejectReason::HeadMismatch { sent: false }]);
+
+        // And a true hash, or the statement itself, replaces it.
+        store.accept(vec![bare(&acme, 1, invented)], NOW).unwrap();
+        let items = vec![bare(&acme, 1, hashes[1]), head(&acme, &hashes)];
+        assert_eq!(store.accept(items, NOW).unwrap().rejected, []);
+        assert_eq!(store.logs().unwrap()[0].size, 2);
+        assert_eq!(store.accept(vec![honest[1].clone()], NOW).unwrap().new, 1);
+        let accepted = store.accept(vec![bare(&acme, 1, invented)], NOW).unwrap();
+        assert_eq!(reasons(&accepted), [RejectReason::Contradicts]);
+        let accepted = store.accept(vec![bare(&acme, 9, invented)], NOW).unwrap();
+        assert_eq!(reasons(&accepted), [RejectReason::TooFar]);
+        assert_eq!(store.verify().unwrap(), []);
+    }
+
+    /// A vouched hash stays even when the publisher signs something else for its position.
+    #[test]
+    fn a_statement_that_contradicts_a_vouched_hash_is_kept_beside_it() {
+        let (store, acme) = (store(), publisher("acme"));
+        let honest = [inception(&acme), sealed_release(&acme, 1, "1.0.0", "")];
+        let hashes: Vec<_> = honest.iter().map(hash_of).collect();
+        let items = vec![inception(&acme), bare(&acme, 1, hashes[1]), head(&acme, &hashes)];
+        assert_eq!(store.accept(items, NOW).unwrap().rejected, []);
+        store.accept(vec![sealed_release(&acme, 1, "1.0.0", "evil")], NOW).unwrap();
+        let package = store.packages().unwrap().remove(0);
+        assert!(store.versions(&package).unwrap()[0].contested);
+        assert_eq!(store.verify().unwrap(), []);
+    }
+
+    #[test]
+    fn a_batch_has_a_ceiling() {
+        let (store, acme) = (store(), publisher("acme"));
+        let items = vec![bare(&acme, 0, crate::log::leaf_hash(b"")); BATCH_ITEMS_MAX + 1];
+        assert!(matches!(store.accept(items, NOW), Err(StoreError::BatchTooLarge { .. })));
+    }
+
+    #[test]
+    fn a_large_batch_is_checked_on_several_threads_with_the_same_outcome() {
+        let (ours, theirs, acme) = (store(), store(), publisher("acme"));
+        let mut items = vec![inception(&acme)];
+        for seq in 1..400 {
+            items.push(sealed_release(&acme, seq, &format!("1.0.{seq}"), ""));
+        }
+        let eve = publisher("eve");
+        let forged = seal(&eve, Statement::Release(release(&acme, 400, "graphdb", "2.0.0", "")));
+        items.insert(200, Incoming::Statement(forged));
+        let together = ours.accept(items.clone(), NOW).unwrap();
+        assert_eq!(together.new, 400);
+        assert_eq!(together.rejected, [Rejected { item: 200, reason: RejectReason::Invalid }]);
+        for item in items {
+            theirs.accept(vec![item], NOW).unwrap();
+        }
+        let package = ours.packages().unwrap().remove(0);
+        assert_eq!(ours.versions(&package).unwrap(), theirs.versions(&package).unwrap());
+        assert_eq!(ours.verify().unwrap(), []);
+    }
+}

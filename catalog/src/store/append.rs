@@ -252,3 +252,127 @@ fn same_reason(tables: &Tables<'_>, row: &YankRow, reason: &str) -> Result<bool,
 fn already(id: StatementId, seq: u64) -> Halt {
     Halt::Already(Appended { id, seq, already: true })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{NOW, channel, publisher, release, store, yank};
+    use super::*;
+    use crate::defence::without;
+    use crate::log::root_of;
+    use crate::permission::Reader;
+
+    #[test]
+    fn a_published_release_is_there_with_all_that_follows_from_it() {
+        let (store, acme) = (store(), publisher("acme"));
+        let appended = store.publish(&acme, "graphdb", "1.0.0");
+        assert_eq!((appended.seq, appended.already), (1, false));
+        let found = store.release(&appended.id).unwrap().unwrap();
+        assert_eq!(found, release(&acme, 1, "graphdb", "1.0.0", ""));
+        let root = found.variants[0].root;
+        let variant = found.variants[0].id.clone();
+        assert_eq!(store.release_of_root(&root).unwrap(), [(appended.id, variant)]);
+        assert!(store.is_held(&root).unwrap());
+        assert_eq!(store.packages().unwrap(), [found.package()]);
+        assert_eq!(store.versions(&found.package()).unwrap()[0].id, appended.id);
+
+        let log = store.log(&log_of(&acme)).unwrap().unwrap();
+        let head = log.head.unwrap().open(acme.state()).unwrap();
+        let leaves =
+            [acme.inception().leaf(), store.statement(&appended.id).unwrap().unwrap().leaf()];
+        assert_eq!((head.size, head.root), (2, root_of(leaves)));
+        assert_eq!(store.verify().unwrap(), []);
+    }
+
+    #[test]
+    fn publishing_the_same_again_writes_nothing() {
+        let (store, acme) = (store(), publisher("acme"));
+        let first = store.publish(&acme, "graphdb", "1.0.0");
+        let last = store.last_change().unwrap();
+        let again = store.append(&acme, Timestamp::from_millis(1), |seq| {
+            let release = release(&acme, seq, "graphdb", "1.0.0", "");
+            Statement::Release(Release { time: Timestamp::from_millis(1), ..release })
+        });
+        assert_eq!(again.unwrap(), Appended { already: true, ..first });
+        let moved =
+            store.append(&acme, NOW, |seq| channel(&acme, seq, "graphdb", "stable", "1.0.0"));
+        let again =
+            store.append(&acme, NOW, |seq| channel(&acme, seq, "graphdb", "stable", "1.0.0"));
+        assert_eq!(again.unwrap(), Appended { already: true, ..moved.unwrap() });
+        let yanked = store.append(&acme, NOW, |seq| yank(&acme, seq, "graphdb", "1.0.0", true));
+        let again = store.append(&acme, NOW, |seq| yank(&acme, seq, "graphdb", "1.0.0", true));
+        assert_eq!(again.unwrap(), Appended { already: true, ..yanked.unwrap() });
+        assert_eq!(store.log(&log_of(&acme)).unwrap().unwrap().size, 4);
+        assert!(store.last_change().unwrap() > last);
+    }
+
+    /// Threat row 17: a version that is out is never replaced by other bytes.
+    #[test]
+    fn a_version_is_not_published_twice_with_other_bytes() {
+        let (store, acme) = (store(), publisher("acme"));
+        let first = store.publish(&acme, "graphdb", "1.0.0");
+        let other = |seq| Statement::Release(release(&acme, seq, "graphdb", "1.0.0", "evil"));
+        match store.append(&acme, NOW, other) {
+            Err(AppendError::VersionTaken { existing, .. }) => assert_eq!(existing, first.id),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(store.log(&log_of(&acme)).unwrap().unwrap().size, 2);
+        assert_eq!(store.verify().unwrap(), []);
+    }
+
+    #[test]
+    fn a_replaced_version_is_noticed_without_the_defence() {
+        let (store, acme) = (store(), publisher("acme"));
+        let first = store.publish(&acme, "graphdb", "1.0.0");
+        let other = |seq| Statement::Release(release(&acme, seq, "graphdb", "1.0.0", "evil"));
+        let second =
+            without(Defence::ImmutableVersions, || store.append(&acme, NOW, other)).unwrap();
+        let package = store.packages().unwrap().remove(0);
+        let id = store.versions(&package).unwrap()[0].id;
+        assert!(id == second.id && id != first.id, "the version silently became another");
+    }
+
+    #[test]
+    fn a_channel_or_a_yank_needs_a_version_that_is_out() {
+        let (store, acme) = (store(), publisher("acme"));
+        store.publish(&acme, "graphdb", "1.0.0");
+        let moved =
+            store.append(&acme, NOW, |seq| channel(&acme, seq, "graphdb", "stable", "2.0.0"));
+        assert!(matches!(moved, Err(AppendError::UnknownVersion { .. })), "{moved:?}");
+        let yanked = store.append(&acme, NOW, |seq| yank(&acme, seq, "graph", "1.0.0", true));
+        assert!(matches!(yanked, Err(AppendError::UnknownVersion { .. })), "{yanked:?}");
+    }
+
+    #[test]
+    fn adopting_an_identity_writes_its_inception_once() {
+        let (store, acme) = (store(), publisher("acme"));
+        store.adopt(&acme, NOW).unwrap();
+        let last = store.last_change().unwrap();
+        store.adopt(&acme, NOW).unwrap();
+        assert_eq!(store.last_change().unwrap(), last);
+        let row = store.publisher(&acme.publisher()).unwrap().unwrap();
+        assert_eq!((row.trust, row.petname), (Trust::Own, acme.alias().cloned()));
+        assert_eq!(store.publish(&acme, "graphdb", "1.0.0").seq, 1);
+        assert_eq!(store.verify().unwrap(), []);
+    }
+
+    /// Two machines with one identity would sign two statements for one position.
+    #[test]
+    fn an_identity_that_published_elsewhere_has_to_catch_up_first() {
+        let (here, there, acme) = (store(), store(), publisher("acme"));
+        for version in ["1.0.0", "1.1.0", "1.2.0"] {
+            there.publish(&acme, "graphdb", version);
+        }
+        let sent = there.sent_to(Reader::Local, 0);
+        // The last release alone: there is a gap before it.
+        here.adopt(&acme, NOW).unwrap();
+        here.accept(vec![sent[3].clone()], NOW).unwrap();
+        let build = |seq| Statement::Release(release(&acme, seq, "graphdb", "2.0.0", ""));
+        match here.append(&acme, NOW, build) {
+            Err(AppendError::Behind { have: 1, known: 4 }) => {}
+            other => panic!("{other:?}"),
+        }
+        here.accept(sent, NOW).unwrap();
+        assert_eq!(here.append(&acme, NOW, build).unwrap().seq, 4);
+        assert_eq!(here.verify().unwrap(), []);
+    }
+}

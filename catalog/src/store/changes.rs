@@ -11,7 +11,7 @@ use super::tables::{
     CHANGES, CURSORS, LEAVES, LOGS, LogId, META, META_NEXT, OUTBOX, RECORDS, VERSIONS, digest_of,
     get, get_number, leaf_key, number, package_item_key, put,
 };
-use super::{Store, StoreError, View, derived};
+use super::{Incoming, Store, StoreError, View, derived};
 use crate::digest::Sha256Digest;
 use crate::head::SealedHead;
 use crate::permission::Reader;
@@ -214,5 +214,111 @@ impl Sight {
             }
         }
         Ok(true)
+    }
+}
+
+impl From<ChangeItem> for Incoming {
+    fn from(item: ChangeItem) -> Self {
+        match item {
+            ChangeItem::Statement(sealed) => Self::Statement(sealed),
+            ChangeItem::Leaf { log, seq, hash } => {
+                Self::Leaf { publisher: log.publisher, key: log.key, seq, hash }
+            }
+            ChangeItem::Head(sealed) => Self::Head(sealed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{NOW, channel, publisher, release, store, yank};
+    use super::*;
+    use crate::permission::{NodeId, Permission};
+
+    const FRIEND: NodeId = NodeId::from_bytes([1; 32]);
+    const STRANGER: NodeId = NodeId::from_bytes([2; 32]);
+
+    #[test]
+    fn changes_come_in_order_and_the_head_last() {
+        let (store, acme) = (store(), publisher("acme"));
+        for version in ["1.0.0", "1.1.0", "2.0.0"] {
+            store.publish(&acme, "graphdb", version);
+        }
+        let changes = store.changes(0, 100).unwrap();
+        assert!(changes.is_sorted_by_key(|change| change.seq));
+        assert_eq!(changes.len(), 5, "an inception, three releases and one head");
+        assert!(matches!(changes[4].item, ChangeItem::Head(_)));
+        assert_eq!(changes[4].seq, store.last_change().unwrap());
+
+        let mut cursor = 0;
+        let mut seen = 0;
+        loop {
+            let page = store.changes(cursor, 2).unwrap();
+            let Some(last) = page.last() else { break };
+            assert!(page.len() <= 2);
+            (cursor, seen) = (last.seq, seen + page.len());
+        }
+        assert_eq!(seen, 5);
+        assert!(store.changes(u64::MAX, 1).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_cursor_and_the_outbox_stay_where_they_were_left() {
+        let (store, acme) = (store(), publisher("acme"));
+        assert_eq!(store.cursor("index").unwrap(), 0);
+        store.set_cursor("index", 7).unwrap();
+        assert_eq!(store.cursor("index").unwrap(), 7);
+        let id = store.publish(&acme, "graphdb", "1.0.0").id;
+        let outbox = store.outbox(10).unwrap();
+        assert_eq!(outbox.len(), 2);
+        assert_eq!(outbox[1].1, id);
+        store.set_announced(outbox[0].0).unwrap();
+        assert_eq!(store.outbox(10).unwrap(), outbox[1..]);
+    }
+
+    /// A stranger gets the hashes of what it may not read, so it can check the log, and no name.
+    #[test]
+    fn a_restricted_release_is_a_bare_hash_to_strangers() {
+        let (store, acme) = (store(), publisher("acme"));
+        store.publish(&acme, "open", "1.0.0");
+        let secret = store.append(&acme, NOW, |seq| {
+            let permission = Permission::Restricted([FRIEND].into());
+            let release = release(&acme, seq, "secret", "1.0.0", "");
+            Statement::Release(crate::Release { permission, ..release })
+        });
+        let secret = secret.unwrap().id;
+        store.append(&acme, NOW, |seq| channel(&acme, seq, "secret", "stable", "1.0.0")).unwrap();
+        store.append(&acme, NOW, |seq| yank(&acme, seq, "secret", "1.0.0", true)).unwrap();
+        store.publish(&acme, "open", "1.1.0");
+
+        let friend = Reader::Node(FRIEND);
+        assert_eq!(store.changes_for(friend, 0, 100).unwrap(), store.changes(0, 100).unwrap());
+        assert!(store.statement_for(friend, &secret).unwrap().is_some());
+
+        let stranger = Reader::Node(STRANGER);
+        assert!(store.statement_for(stranger, &secret).unwrap().is_none());
+        let shown = store.changes_for(stranger, 0, 100).unwrap();
+        let bare = |change: &&Change| matches!(change.item, ChangeItem::Leaf { .. });
+        assert_eq!(shown.iter().filter(bare).count(), 3);
+        assert!(!format!("{shown:?}").contains("secret"));
+
+        let theirs = super::super::testing::store();
+        let accepted = theirs.accept(store.sent_to(stranger, 0), NOW).unwrap();
+        assert_eq!((accepted.new, accepted.rejected), (7, Vec::new()));
+        assert_eq!(theirs.logs().unwrap()[0].size, 6);
+        assert_eq!(theirs.packages().unwrap().len(), 1);
+        assert!(theirs.verify().unwrap().is_empty());
+
+        // Later it is let in: what was a hash becomes a statement.
+        let accepted = theirs.accept(store.sent_to(friend, 0), NOW).unwrap();
+        assert_eq!((accepted.new, accepted.rejected), (3, Vec::new()));
+        assert_eq!(theirs.packages().unwrap().len(), 2);
+        assert!(theirs.verify().unwrap().is_empty());
+
+        // A third node that pulls from there sees all leaves before the head.
+        let third = super::super::testing::store();
+        let accepted = third.accept(theirs.sent_to(stranger, 0), NOW).unwrap();
+        assert_eq!(accepted.rejected, Vec::new());
+        assert_eq!(third.logs().unwrap()[0].size, 6);
     }
 }

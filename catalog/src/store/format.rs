@@ -34,3 +34,44 @@ pub(super) fn prepare(tables: &mut Tables<'_>) -> Result<([u8; 16], u64), StoreE
     put(&mut tables.meta, META_FENCE, &fence.to_be_bytes())?;
     Ok((id, fence))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Store;
+    use super::super::tables::META;
+    use super::*;
+    use redb::Database;
+
+    #[test]
+    fn a_store_keeps_its_id_and_counts_its_openings() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Store::open(dir.path()).unwrap().epoch();
+        let again = Store::open(dir.path()).unwrap();
+        assert_eq!(again.epoch(), first);
+        assert_eq!(Store::holder(dir.path()).unwrap().unwrap().fence, 2);
+        let other = tempfile::tempdir().unwrap();
+        assert_ne!(Store::open(other.path()).unwrap().epoch(), first);
+    }
+
+    #[test]
+    fn a_store_of_a_later_version_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Store::open(dir.path()).unwrap());
+        let path = dir.path().join("catalog.redb");
+        let database = Database::open(&path).unwrap();
+        let txn = database.begin_write().unwrap();
+        let newer = 2u32.to_be_bytes();
+        txn.open_table(META).unwrap().insert(META_FORMAT, newer.as_slice()).unwrap();
+        txn.commit().unwrap();
+        drop(database);
+        match Store::open(dir.path()) {
+            Err(StoreError::Newer { found: 2, ours: 1 }) => {}
+            other => panic!("{other:?}"),
+        }
+        let database = Database::open(&path).unwrap();
+        let txn = redb::ReadableDatabase::begin_read(&database).unwrap();
+        let meta = txn.open_table(META).unwrap();
+        assert_eq!(get_number(&meta, META_FENCE).unwrap(), Some(1), "nothing was written");
+        assert_eq!(get(&meta, META_FORMAT).unwrap().unwrap(), newer);
+    }
+}

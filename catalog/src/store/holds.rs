@@ -96,3 +96,33 @@ pub(super) fn hold_of_row(key: &[u8], since: &[u8]) -> Result<Hold, StoreError> 
         since: Timestamp::from_millis(number(since)?),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{NOW, store};
+    use super::*;
+
+    #[test]
+    fn a_content_is_kept_until_its_last_reason_is_gone() {
+        let store = store();
+        let root = Digest::of(b"content");
+        let mut hold = Hold { root, reason: HoldReason::Fetched, since: NOW };
+        store.hold(&hold).unwrap();
+        assert_eq!(store.holds().unwrap(), [hold]);
+        hold.reason = HoldReason::Partial;
+        store.hold(&hold).unwrap();
+        assert!(store.release_hold(&root, HoldReason::Fetched).unwrap());
+        assert!(!store.release_hold(&root, HoldReason::Fetched).unwrap());
+        assert!(store.is_held(&root).unwrap());
+        store.release_hold(&root, HoldReason::Partial).unwrap();
+        assert!(!store.is_held(&root).unwrap());
+    }
+
+    #[test]
+    fn a_hold_has_these_bytes() {
+        let key = hold_key(&Digest::from_bytes([0xab; 32]), HoldReason::Partial);
+        assert_eq!(hex::encode(key), "ab".repeat(32) + "04");
+        let codes: Vec<_> = HoldReason::ALL.into_iter().map(HoldReason::byte).collect();
+        assert_eq!(codes, [1, 2, 3, 4]);
+    }
+}

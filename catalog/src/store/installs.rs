@@ -244,3 +244,99 @@ pub(super) fn install_of_row(key: &[u8], row: &[u8]) -> Result<(u64, InstallRow)
     };
     Ok((number(serial)?, read().map_err(|_| StoreError::damaged("an install"))?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{NOW, publisher, store};
+    use super::*;
+
+    fn install(package: &PackageId, version: &str, content: &str) -> InstallRow {
+        InstallRow {
+            package: package.clone(),
+            version: version.parse().unwrap(),
+            release: ReleaseId::from_digest(Digest::of(version.as_bytes())),
+            variant: "generic".parse().unwrap(),
+            root: Digest::of(content.as_bytes()),
+            extent: Extent::Whole,
+            requested: "acme/graphdb@^1".to_owned(),
+            at: NOW,
+        }
+    }
+
+    fn package() -> PackageId {
+        PackageId { publisher: publisher("acme").publisher(), name: "graphdb".parse().unwrap() }
+    }
+
+    #[test]
+    fn an_install_can_be_rolled_back_and_forgotten() {
+        let (store, package) = (store(), package());
+        let [one, two] = [install(&package, "1.0.0", "one"), install(&package, "1.1.0", "two")];
+        assert_eq!(store.record_install(&one).unwrap(), []);
+        assert_eq!(store.previous_install(&package).unwrap(), None);
+        assert_eq!(store.roll_back(&package).unwrap(), None);
+        assert_eq!(store.record_install(&two).unwrap(), []);
+        assert_eq!(store.install(&package).unwrap(), Some(two.clone()));
+        assert_eq!(store.previous_install(&package).unwrap(), Some(one.clone()));
+        assert_eq!(store.roll_back(&package).unwrap(), Some(one.clone()));
+        assert_eq!(store.installs().unwrap(), [one.clone()]);
+        assert_eq!(store.install_history(&package).unwrap(), [two.clone(), one.clone()]);
+        assert!(store.is_held(&one.root).unwrap() && store.is_held(&two.root).unwrap());
+
+        // A new install forgets what was rolled back from.
+        let three = install(&package, "1.2.0", "three");
+        assert_eq!(store.record_install(&three).unwrap(), [two.clone()]);
+        assert!(!store.is_held(&two.root).unwrap());
+        assert_eq!(store.verify().unwrap(), []);
+
+        assert_eq!(store.forget_install(&package).unwrap(), [one.clone(), three]);
+        assert_eq!(store.install(&package).unwrap(), None);
+        assert!(store.holds().unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_history_is_bounded_and_a_reinstall_is_not_forgotten() {
+        let (store, package) = (store(), package());
+        for minor in 0..HISTORY_MAX {
+            let row = install(&package, &format!("1.{minor}.0"), &format!("{minor}"));
+            assert_eq!(store.record_install(&row).unwrap(), []);
+        }
+        let again = install(&package, "1.1.0", "1");
+        assert_eq!(store.record_install(&again).unwrap(), [], "its folder is in use");
+        assert!(store.is_held(&again.root).unwrap());
+        let newer = install(&package, "2.0.0", "new");
+        let forgotten = store.record_install(&newer).unwrap();
+        assert_eq!(forgotten, [install(&package, "1.0.0", "0")]);
+        assert_eq!(store.install_history(&package).unwrap().len(), HISTORY_MAX);
+    }
+
+    #[test]
+    fn content_that_two_packages_share_stays_held() {
+        let (store, one, two) = (store(), package(), package());
+        store.record_install(&install(&one, "1.0.0", "same")).unwrap();
+        store.record_install(&install(&two, "1.0.0", "same")).unwrap();
+        store.forget_install(&one).unwrap();
+        assert!(store.is_held(&Digest::of(b"same")).unwrap());
+    }
+
+    #[test]
+    fn an_install_has_these_bytes() {
+        let row = encode(&install(&package(), "1.0.0", "one"));
+        let expected = [
+            "a7",
+            "626174",
+            "1b000001a0c4506c00",
+            "646c617a79f4",
+            "64726f6f74",
+            &format!("5820{}", Digest::of(b"one")),
+            "6772656c65617365",
+            &format!("5820{}", Digest::of(b"1.0.0")),
+            "6776617269616e74",
+            "6767656e65726963",
+            "6776657273696f6e",
+            "65312e302e30",
+            "69726571756573746564",
+            "6f61636d652f67726170686462405e31",
+        ];
+        assert_eq!(hex::encode(row), expected.concat());
+    }
+}

@@ -430,3 +430,103 @@ impl View {
 fn likeness(one: &str, other: &str) -> f64 {
     strsim::normalized_damerau_levenshtein(one, other)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{NOW, channel, publisher, store, yank};
+    use super::*;
+
+    fn find(store: &Store, reference: &str) -> Result<String, LookupError> {
+        let found = store.resolve_reference(&reference.parse().unwrap())?;
+        Ok(found.row.version.to_string())
+    }
+
+    #[test]
+    fn a_reference_means_the_newest_sound_version() {
+        let (store, acme) = (store(), publisher("acme"));
+        for version in ["1.0.0", "1.2.0", "1.10.0", "2.0.0", "3.0.0-rc.1"] {
+            store.publish(&acme, "graphdb", version);
+        }
+        store.append(&acme, NOW, |seq| yank(&acme, seq, "graphdb", "2.0.0", true)).unwrap();
+        store.append(&acme, NOW, |seq| channel(&acme, seq, "graphdb", "stable", "1.2.0")).unwrap();
+        let id = acme.publisher();
+        for (reference, version) in [
+            ("graphdb", "1.10.0"),
+            ("acme/graphdb", "1.10.0"),
+            (&format!("{id}/graphdb"), "1.10.0"),
+            ("graphdb@^1.1", "1.10.0"),
+            ("graphdb@>=1.0, <1.5", "1.2.0"),
+            ("graphdb@>=3.0.0-rc.0", "3.0.0-rc.1"),
+            ("graphdb@3.0.0-rc.1", "3.0.0-rc.1"),
+            ("graphdb@stable", "1.2.0"),
+            ("graphdb@2.0.0", "2.0.0"),
+        ] {
+            assert_eq!(find(&store, reference).unwrap(), version, "{reference}");
+        }
+        let yanked = store.resolve_reference(&"graphdb@2.0.0".parse().unwrap()).unwrap();
+        assert_eq!(yanked.row.yanked.as_deref(), Some("broken"));
+        let exact = format!("cat:{}", yanked.row.id);
+        assert_eq!(store.resolve_reference(&exact.parse().unwrap()).unwrap(), yanked);
+
+        // Restored, it is picked again.
+        store.append(&acme, NOW, |seq| yank(&acme, seq, "graphdb", "2.0.0", false)).unwrap();
+        assert_eq!(find(&store, "graphdb").unwrap(), "2.0.0");
+    }
+
+    #[test]
+    fn what_is_not_there_comes_with_what_could_be_meant() {
+        let (store, acme) = (store(), publisher("acme"));
+        for version in ["1.0.0", "1.1.0"] {
+            store.publish(&acme, "graphdb", version);
+        }
+        store.append(&acme, NOW, |seq| channel(&acme, seq, "graphdb", "stable", "1.1.0")).unwrap();
+        store.append(&acme, NOW, |seq| yank(&acme, seq, "graphdb", "1.1.0", true)).unwrap();
+        match find(&store, "acme/grahpdb") {
+            Err(LookupError::UnknownPackage { name, suggestions }) => {
+                assert_eq!(name, "acme/grahpdb");
+                assert_eq!(suggestions[0].to_string(), "acme/graphdb");
+            }
+            other => panic!("{other:?}"),
+        }
+        match find(&store, "acne/graphdb") {
+            Err(LookupError::UnknownPublisher { suggestions, .. }) => {
+                assert_eq!(suggestions, ["acme".parse().unwrap()]);
+            }
+            other => panic!("{other:?}"),
+        }
+        match find(&store, "graphdb@^2") {
+            Err(LookupError::UnknownVersion { wanted, available, .. }) => {
+                assert_eq!((wanted.as_str(), available.len()), ("^2", 2));
+            }
+            other => panic!("{other:?}"),
+        }
+        match find(&store, "graphdb@beta") {
+            Err(LookupError::UnknownChannel { available, .. }) => {
+                assert_eq!(available, ["stable".parse().unwrap()]);
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(matches!(find(&store, "graphdb@stable"), Err(LookupError::Withdrawn { .. })));
+        let absent = format!("cat:{}", Digest::of(b"absent"));
+        assert!(matches!(find(&store, &absent), Err(LookupError::UnknownRelease { .. })));
+        let inception = format!("cat:{}", acme.publisher().digest());
+        assert!(matches!(find(&store, &inception), Err(LookupError::UnknownRelease { .. })));
+    }
+
+    #[test]
+    fn a_bare_name_of_two_publishers_means_nobody() {
+        let (store, acme, other) = (store(), publisher("acme"), publisher("acme"));
+        store.publish(&acme, "graphdb", "1.0.0");
+        store.publish(&other, "graphdb", "9.0.0");
+        match find(&store, "graphdb") {
+            Err(LookupError::Ambiguous { candidates, .. }) => {
+                let mut shown: Vec<_> = candidates.iter().map(ToString::to_string).collect();
+                shown.sort();
+                assert_eq!(shown, ["acme-2/graphdb", "acme/graphdb"]);
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(find(&store, "acme/graphdb").unwrap(), "1.0.0");
+        assert_eq!(find(&store, "acme-2/graphdb").unwrap(), "9.0.0");
+    }
+}

@@ -110,3 +110,52 @@ pub(super) fn peer_of_row(node: &[u8], row: &[u8]) -> Result<PeerRow, StoreError
     };
     read().map_err(|_| StoreError::damaged("a peer"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{NOW, store};
+    use super::*;
+
+    fn peer() -> PeerRow {
+        PeerRow {
+            node: NodeId::from_bytes([7; 32]),
+            addrs: vec!["127.0.0.1:4711".to_owned()],
+            alias: Some("acme".parse().unwrap()),
+            added: NOW,
+            last_seen: Some(NOW),
+            cursor: Some(PeerCursor { epoch: [9; 16], seq: 5 }),
+        }
+    }
+
+    #[test]
+    fn a_peer_is_remembered_until_it_is_removed() {
+        let store = store();
+        let bare = PeerRow { alias: None, last_seen: None, cursor: None, ..peer() };
+        store.add_peer(&bare).unwrap();
+        assert_eq!(store.peer(&bare.node).unwrap(), Some(bare));
+        store.add_peer(&peer()).unwrap();
+        assert_eq!(store.peers().unwrap(), [peer()]);
+        assert!(store.remove_peer(&peer().node).unwrap());
+        assert!(!store.remove_peer(&peer().node).unwrap());
+    }
+
+    #[test]
+    fn a_peer_has_these_bytes() {
+        let expected = [
+            "a6",
+            "63736571",
+            "05",
+            "647365656e",
+            "1b000001a0c4506c00",
+            "656164646564",
+            "1b000001a0c4506c00",
+            "656164647273",
+            "816e3132372e302e302e313a34373131",
+            "65616c696173",
+            "6461636d65",
+            "6565706f6368",
+            "5009090909090909090909090909090909",
+        ];
+        assert_eq!(hex::encode(encode(&peer())), expected.concat());
+    }
+}

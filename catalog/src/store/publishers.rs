@@ -237,3 +237,60 @@ fn write_row(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{NOW, publisher, store};
+    use super::*;
+    use crate::permission::Reader;
+
+    #[test]
+    fn a_petname_stays_with_whom_it_was_given_first() {
+        let (store, other_store) = (store(), store());
+        let (acme, imposter) = (publisher("acme"), publisher("acme"));
+        store.adopt(&acme, NOW).unwrap();
+        other_store.adopt(&imposter, NOW).unwrap();
+        store.accept(other_store.sent_to(Reader::Local, 0), NOW).unwrap();
+        let petname: Petname = "acme".parse().unwrap();
+        assert_eq!(store.publisher_by_petname(&petname).unwrap(), Some(acme.publisher()));
+        let numbered = store.petname(&imposter.publisher()).unwrap().unwrap();
+        assert_eq!(numbered.as_str(), "acme-2");
+        match store.pin(&petname, &imposter.publisher(), NOW) {
+            Err(PinError::Taken { publisher, .. }) => assert_eq!(publisher, acme.publisher()),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(store.unpin(&petname).unwrap(), Some(acme.publisher()));
+        store.pin(&petname, &imposter.publisher(), NOW).unwrap();
+        assert_eq!(store.publisher_by_petname(&numbered).unwrap(), None);
+        let row = store.publisher(&imposter.publisher()).unwrap().unwrap();
+        assert_eq!((row.trust, row.petname), (Trust::Pinned, Some(petname)));
+        assert_eq!(store.publishers().unwrap().len(), 2);
+        assert_eq!(store.verify().unwrap(), []);
+    }
+
+    #[test]
+    fn a_publisher_can_be_named_before_its_records_come() {
+        let (store, other_store, acme) = (store(), store(), publisher("acme"));
+        let mine: Petname = "tools".parse().unwrap();
+        store.trust(&acme.publisher(), Some(&mine), NOW).unwrap();
+        assert!(store.publishers().unwrap()[0].inception.is_none());
+        assert_eq!(store.verify().unwrap(), []);
+        other_store.adopt(&acme, NOW).unwrap();
+        store.accept(other_store.sent_to(Reader::Local, 0), NOW).unwrap();
+        let row = store.publishers().unwrap().remove(0);
+        assert_eq!((row.petname, row.trust), (Some(mine), Trust::Pinned));
+        assert!(row.inception.is_some());
+    }
+
+    #[test]
+    fn a_long_alias_still_takes_a_number() {
+        let store = store();
+        let alias = "a".repeat(64);
+        for _ in 0..3 {
+            store.adopt(&publisher(&alias), NOW).unwrap();
+        }
+        let petnames: std::collections::BTreeSet<_> =
+            store.publishers().unwrap().into_iter().map(|row| row.petname.unwrap()).collect();
+        assert_eq!(petnames.len(), 3);
+    }
+}

@@ -303,3 +303,120 @@ impl<'a> Reader<'a> {
         if self.0.is_empty() { Ok(()) } else { Err(StoreError::damaged("a row")) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::PublisherId;
+    use crate::signature::SecretKey;
+
+    fn id(byte: u8) -> StatementId {
+        statement_id(&[byte; 32])
+    }
+
+    fn log() -> LogId {
+        let publisher = PublisherId::from_digest(crate::Digest::from_bytes([0xaa; 32]));
+        LogId { publisher, key: SecretKey::from_bytes(&[1; 32]).public() }
+    }
+
+    /// The public key of the secret key of 32 ones.
+    const KEY: &str = "8a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c";
+
+    #[test]
+    fn leaves_have_these_bytes() {
+        let known = Leaf { hash: Sha256Digest::from_bytes([0x11; 32]), statement: Some(id(0x22)) };
+        let bare = Leaf { hash: Sha256Digest::from_bytes([0x33; 32]), statement: None };
+        let row = Leaf::encode_all(&[known, bare]);
+        let expected = ["11", "22", "33", "00"].map(|byte| byte.repeat(32)).concat();
+        assert_eq!(hex::encode(&row), expected);
+        assert_eq!(Leaf::decode_all(&row).unwrap(), [known, bare]);
+        for broken in [&row[..0], &row[..63], &[row.as_slice(), &row].concat()] {
+            Leaf::decode_all(broken).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn the_releases_of_a_version_have_these_bytes() {
+        let row = encode_ids(&[id(0x11), id(0x22)], Standing::Contested);
+        assert_eq!(hex::encode(&row), ["01", &"11".repeat(32), &"22".repeat(32)].concat());
+        assert_eq!(decode_ids(&row).unwrap(), (vec![id(0x11), id(0x22)], Standing::Contested));
+        assert_eq!(encode_ids(&[id(1)], Standing::Sound)[0], 0);
+        for broken in [&row[..0], &row[..1], &row[..40], &[[2].as_slice(), &row[1..]].concat()] {
+            decode_ids(broken).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn a_log_has_these_bytes() {
+        let mut tree = LogTree::new();
+        tree.append(Sha256Digest::from_bytes([0x44; 32]));
+        let row = LogRow {
+            contiguous: 2,
+            unvouched: 1,
+            tree,
+            head: b"head".to_vec(),
+            rival: Vec::new(),
+            head_change: 9,
+        };
+        let expected = [
+            "0000000000000002",
+            "0000000000000001",
+            "0000000000000009",
+            "00000029",
+            "010000000000000001",
+            &"44".repeat(32),
+            "00000004",
+            "68656164",
+            "00000000",
+        ];
+        assert_eq!(hex::encode(row.encode()), expected.concat());
+        assert_eq!(LogRow::decode(&row.encode()).unwrap(), row);
+        LogRow::decode(&[row.encode().as_slice(), &[0]].concat()).unwrap_err();
+    }
+
+    #[test]
+    fn yanks_and_channels_have_these_bytes() {
+        let yank = YankRow { seq: 5, yanked: true, statement: id(0x22) };
+        let expected = ["0000000000000005", "01", &"22".repeat(32)].concat();
+        assert_eq!(hex::encode(yank.encode()), expected);
+        assert_eq!(YankRow::decode(&yank.encode()).unwrap(), yank);
+        let version = "1.2.0".parse().unwrap();
+        let channel = ChannelRow { seq: 5, statement: id(0x22), version };
+        let expected = ["0000000000000005", &"22".repeat(32), "312e322e30"].concat();
+        assert_eq!(hex::encode(channel.encode()), expected);
+        assert_eq!(ChannelRow::decode(&channel.encode()).unwrap(), channel);
+    }
+
+    #[test]
+    fn changes_have_these_bytes() {
+        let (log, seq) = (log(), 3);
+        let position = ["aa".repeat(32).as_str(), KEY].concat();
+        for (row, expected) in [
+            (
+                ChangeRow::Statement { id: id(0x22), log, seq },
+                ["01", &"22".repeat(32), &position, "0000000000000003"].concat(),
+            ),
+            (ChangeRow::Leaf { log, seq }, ["02", &position, "0000000000000003"].concat()),
+            (ChangeRow::Head(log), ["03", &position].concat()),
+        ] {
+            assert_eq!(hex::encode(row.encode()), expected);
+            assert_eq!(ChangeRow::decode(&row.encode()).unwrap(), row);
+        }
+        ChangeRow::decode(&[]).unwrap_err();
+        ChangeRow::decode(&[9; 65]).unwrap_err();
+    }
+
+    #[test]
+    fn a_publisher_has_these_bytes() {
+        let row = PublisherRow {
+            since: Timestamp::from_millis(1),
+            trust: Trust::Own,
+            petname: Some("acme".parse().unwrap()),
+        };
+        assert_eq!(hex::encode(row.encode()), "00000000000000010261636d65");
+        assert_eq!(PublisherRow::decode(&row.encode()).unwrap(), row);
+        let bare = PublisherRow { trust: Trust::Seen, petname: None, ..row };
+        assert_eq!(hex::encode(bare.encode()), "000000000000000100");
+        assert_eq!(PublisherRow::decode(&bare.encode()).unwrap(), bare);
+    }
+}

@@ -267,3 +267,49 @@ pub(super) fn of_name_key(key: &[u8]) -> Result<PackageId, StoreError> {
     let name = std::str::from_utf8(name).ok().and_then(|name| name.parse().ok());
     Ok(PackageId { publisher: publisher_of(publisher)?, name: name.ok_or_else(damaged)? })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signature::SecretKey;
+
+    fn publisher(byte: u8) -> PublisherId {
+        PublisherId::from_digest(Digest::from_bytes([byte; 32]))
+    }
+
+    #[test]
+    fn keys_have_these_bytes_and_come_apart_again() {
+        let package = PackageId { publisher: publisher(0xaa), name: "db".parse().unwrap() };
+        let aa = "aa".repeat(32);
+        assert_eq!(hex::encode(package_key(&package)), format!("{aa}026462"));
+        let key = package_item_key(&package, "1.0.0");
+        assert_eq!(hex::encode(&key), format!("{aa}026462312e302e30"));
+        assert_eq!(of_package_key(&key).unwrap(), (package.clone(), b"1.0.0".as_slice()));
+        assert_eq!(hex::encode(name_key(&package)), format!("026462{aa}"));
+        assert_eq!(of_name_key(&name_key(&package)).unwrap(), package);
+        let log =
+            LogId { publisher: publisher(0xaa), key: SecretKey::from_bytes(&[1; 32]).public() };
+        let expected = format!("{aa}{}0000000000000102", log.key);
+        assert_eq!(hex::encode(leaf_key(&log, 0x102)), expected);
+        assert_eq!(of_leaf_key(&leaf_key(&log, 0x102)).unwrap(), (log, 0x102));
+    }
+
+    #[test]
+    fn keys_that_are_cut_short_are_damage() {
+        let package = PackageId { publisher: publisher(0xaa), name: "db".parse().unwrap() };
+        let key = package_key(&package);
+        for end in 0..key.len() {
+            of_package_key(&key[..end]).unwrap_err();
+            of_name_key(&name_key(&package)[..end]).unwrap_err();
+        }
+        of_leaf_key(&[0xff; 72]).unwrap_err();
+    }
+
+    #[test]
+    fn a_prefix_ends_before_the_next_one() {
+        assert_eq!(prefix_end(b"ab"), Some(b"ac".to_vec()));
+        assert_eq!(prefix_end(&[1, 0xff]), Some(vec![2]));
+        assert_eq!(prefix_end(&[0xff, 0xff]), None);
+        assert_eq!(prefix_end(b""), None);
+    }
+}

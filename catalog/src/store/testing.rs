@@ -1,1 +1,124 @@
+//! What the tests of the store share: publishers, releases, and a store in memory.
 
+use std::collections::BTreeMap;
+
+use redb::backends::InMemoryBackend;
+
+use super::{Incoming, Store};
+use crate::Digest;
+use crate::identity::Identity;
+use crate::permission::Permission;
+use crate::release::{MirrorHints, PackageKind, Release};
+use crate::size::ByteSize;
+use crate::statement::{ChannelMove, Statement, Yank};
+use crate::time::Timestamp;
+use crate::variant::{Resources, Variant};
+
+pub(super) const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
+
+pub(super) fn store() -> Store {
+    Store::over(InMemoryBackend::new()).unwrap()
+}
+
+pub(super) fn publisher(alias: &str) -> Identity {
+    Identity::generate(Some(alias.parse().unwrap()), NOW)
+}
+
+/// A small public release; its content follows from name, version and `content`.
+pub(super) fn release(
+    identity: &Identity,
+    seq: u64,
+    name: &str,
+    version: &str,
+    content: &str,
+) -> Release {
+    let root = Digest::of(format!("{name} {version} {content}").as_bytes());
+    Release {
+        publisher: identity.publisher(),
+        seq,
+        time: NOW,
+        name: name.parse().unwrap(),
+        version: version.parse().unwrap(),
+        kind: PackageKind::Client,
+        summary: format!("the package {name}"),
+        license: "MIT".to_owned(),
+        keywords: Vec::new(),
+        tags: Vec::new(),
+        provides: Vec::new(),
+        dependencies: Vec::new(),
+        capabilities: BTreeMap::new(),
+        permission: Permission::Public,
+        mirror: MirrorHints::default(),
+        description: None,
+        provenance: None,
+        variants: vec![Variant {
+            id: "generic".parse().unwrap(),
+            requires: BTreeMap::new(),
+            prefers: BTreeMap::new(),
+            resources: Resources::default(),
+            fallback: false,
+            quality: 50,
+            root,
+            tree: Digest::of(root.as_bytes()),
+            size: ByteSize::bytes(content.len() as u64),
+            files: 1,
+        }],
+        extensions: BTreeMap::new(),
+    }
+}
+
+pub(super) fn yank(
+    identity: &Identity,
+    seq: u64,
+    name: &str,
+    version: &str,
+    yanked: bool,
+) -> Statement {
+    Statement::Yank(Yank {
+        publisher: identity.publisher(),
+        seq,
+        time: NOW,
+        name: name.parse().unwrap(),
+        version: version.parse().unwrap(),
+        yanked,
+        reason: "broken".to_owned(),
+    })
+}
+
+pub(super) fn channel(
+    identity: &Identity,
+    seq: u64,
+    name: &str,
+    channel: &str,
+    version: &str,
+) -> Statement {
+    Statement::Channel(ChannelMove {
+        publisher: identity.publisher(),
+        seq,
+        time: NOW,
+        name: name.parse().unwrap(),
+        channel: channel.parse().unwrap(),
+        version: version.parse().unwrap(),
+    })
+}
+
+impl Store {
+    /// Publishes a small release, which must work.
+    pub(super) fn publish(
+        &self,
+        identity: &Identity,
+        name: &str,
+        version: &str,
+    ) -> super::Appended {
+        self.append(identity, NOW, |seq| {
+            Statement::Release(release(identity, seq, name, version, ""))
+        })
+        .unwrap()
+    }
+
+    /// Everything that this store would send to `reader`, as the other side takes it in.
+    pub(super) fn sent_to(&self, reader: crate::permission::Reader, since: u64) -> Vec<Incoming> {
+        let changes = self.changes_for(reader, since, usize::MAX).unwrap();
+        changes.into_iter().map(|change| change.item.into()).collect()
+    }
+}
