@@ -54,6 +54,11 @@ pub use verify::{Problem, StoreFault};
 use lock::{LockError, StoreLock};
 use tables::{Definition, Tables};
 
+const FILE: &str = "catalog.redb";
+
+/// A store that is being made.
+const FILE_FRESH: &str = "catalog.redb.new";
+
 /// Memory for pages of the database; the working set of 10,000 releases is some 20 MiB.
 const CACHE_BYTES: usize = 32 * 1024 * 1024;
 
@@ -192,11 +197,11 @@ impl Store {
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         std::fs::create_dir_all(dir).map_err(StoreError::io(dir))?;
         let lock = StoreLock::acquire(dir)?;
-        let path = dir.join("catalog.redb");
-        let file = private_file(&path).map_err(StoreError::io(&path))?;
-        let database = Builder::new().set_cache_size(CACHE_BYTES).create_file(file)?;
-        // A new file is durable only when its name is.
-        sync_folder(dir).map_err(StoreError::io(dir))?;
+        let path = dir.join(FILE);
+        if !path.try_exists().map_err(StoreError::io(&path))? {
+            make(dir)?;
+        }
+        let database = open_file(&path)?;
         Self::start(database, Some(Home { dir: dir.to_owned(), lock }))
     }
 
@@ -296,14 +301,31 @@ fn write_to<R, E: From<StoreError>>(
     }
 }
 
-/// A file that only its owner reads: it says what was installed, and from whom.
-fn private_file(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+/// Makes an empty store in `dir`. It gets its name when it is whole: redb cannot open a file whose
+/// making was cut short.
+fn make(dir: &Path) -> Result<(), StoreError> {
+    let (path, fresh) = (dir.join(FILE), dir.join(FILE_FRESH));
+    match std::fs::remove_file(&fresh) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(StoreError::io(&fresh)(error));
+        }
+        _ => {}
+    }
+    write_to(&open_file(&fresh)?, format::prepare)?;
+    let publish = || {
+        File::open(&fresh)?.sync_all()?;
+        std::fs::rename(&fresh, &path)?;
+        File::open(dir)?.sync_all()
+    };
+    publish().map_err(StoreError::io(&path))
 }
 
-fn sync_folder(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
+/// Opens a file that only its owner reads: it says what was installed, and from whom.
+fn open_file(path: &Path) -> Result<Database, StoreError> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let file = options.open(path).map_err(StoreError::io(path))?;
+    Ok(Builder::new().set_cache_size(CACHE_BYTES).create_file(file)?)
 }
 
 /// A consistent view of every table, as of one moment.

@@ -122,9 +122,10 @@ impl RejectReason {
     }
 }
 
-/// An item that was checked: the rest is where it goes.
+/// An item that was checked, and where it goes.
+#[allow(clippy::large_enum_variant, reason = "it lives in a box")]
 enum Checked {
-    Statement { logs: Vec<LogId>, sealed: SealedStatement, statement: Box<Statement> },
+    Statement { logs: Vec<LogId>, sealed: SealedStatement, statement: Statement },
     Leaf { log: LogId, seq: u64, hash: Sha256Digest },
     Head { log: LogId, head: Head, sealed: SealedHead },
 }
@@ -134,7 +135,7 @@ impl Checked {
     fn order(&self) -> (u8, LogId, u64) {
         match self {
             Self::Statement { logs, statement, .. } => {
-                let inception = matches!(**statement, Statement::Inception(_));
+                let inception = matches!(statement, Statement::Inception(_));
                 (u8::from(!inception), logs[0], statement.header().seq)
             }
             // Both in the order of positions, so that a log grows without gaps.
@@ -145,7 +146,7 @@ impl Checked {
 }
 
 enum Verdict {
-    New(Checked),
+    New(Box<Checked>),
     Known,
     Rejected(RejectReason),
 }
@@ -230,6 +231,8 @@ impl Store {
     }
 }
 
+/// An item on its way to a verdict.
+#[allow(clippy::large_enum_variant, reason = "most of them are the large one")]
 enum Job {
     Done(Verdict),
     Open(Incoming, KeyState),
@@ -287,7 +290,7 @@ fn open_all(jobs: Vec<Job>) -> Vec<Verdict> {
     let work = |job| match job {
         Job::Done(verdict) => verdict,
         Job::Open(item, state) => match open(item, &state) {
-            Some(checked) => Verdict::New(checked),
+            Some(checked) => Verdict::New(Box::new(checked)),
             None => Verdict::Rejected(RejectReason::Invalid),
         },
     };
@@ -317,7 +320,7 @@ fn open(item: Incoming, state: &KeyState) -> Option<Checked> {
     let publisher = state.publisher;
     Some(match item {
         Incoming::Statement(sealed) => {
-            let statement = Box::new(sealed.open(state).ok()?);
+            let statement = sealed.open(state).ok()?;
             let logs = logs_of(&sealed, &statement, state);
             Checked::Statement { logs, sealed, statement }
         }

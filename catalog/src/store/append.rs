@@ -64,12 +64,12 @@ pub enum AppendError {
 /// Why the transaction ends without a commit.
 enum Halt {
     Already(Appended),
-    Failed(AppendError),
+    Failed(Box<AppendError>),
 }
 
 impl<E: Into<AppendError>> From<E> for Halt {
     fn from(error: E) -> Self {
-        Self::Failed(error.into())
+        Self::Failed(Box::new(error.into()))
     }
 }
 
@@ -133,7 +133,7 @@ impl Store {
         });
         match outcome {
             Ok(appended) | Err(Halt::Already(appended)) => Ok(appended),
-            Err(Halt::Failed(error)) => Err(error),
+            Err(Halt::Failed(error)) => Err(*error),
         }
     }
 }

@@ -45,12 +45,22 @@ mod tests {
     #[test]
     fn a_store_keeps_its_id_and_counts_its_openings() {
         let dir = tempfile::tempdir().unwrap();
-        let first = Store::open(dir.path()).unwrap().epoch();
-        let again = Store::open(dir.path()).unwrap();
-        assert_eq!(again.epoch(), first);
-        assert_eq!(Store::holder(dir.path()).unwrap().unwrap().fence, 2);
+        let fence = || Store::holder(dir.path()).unwrap().unwrap().fence;
+        let store = Store::open(dir.path()).unwrap();
+        let before = (store.epoch(), fence());
+        drop(store);
+        let store = Store::open(dir.path()).unwrap();
+        assert_eq!((store.epoch(), fence()), (before.0, before.1 + 1));
         let other = tempfile::tempdir().unwrap();
-        assert_ne!(Store::open(other.path()).unwrap().epoch(), first);
+        assert_ne!(Store::open(other.path()).unwrap().epoch(), before.0);
+    }
+
+    #[test]
+    fn a_store_whose_making_was_cut_short_is_made_again() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("catalog.redb.new"), [0; 9000]).unwrap();
+        drop(Store::open(dir.path()).unwrap());
+        assert!(!dir.path().join("catalog.redb.new").exists());
     }
 
     #[test]
@@ -60,6 +70,7 @@ mod tests {
         let path = dir.path().join("catalog.redb");
         let database = Database::open(&path).unwrap();
         let txn = database.begin_write().unwrap();
+        let fence = get_number(&txn.open_table(META).unwrap(), META_FENCE).unwrap();
         let newer = 2u32.to_be_bytes();
         txn.open_table(META).unwrap().insert(META_FORMAT, newer.as_slice()).unwrap();
         txn.commit().unwrap();
@@ -71,7 +82,7 @@ mod tests {
         let database = Database::open(&path).unwrap();
         let txn = redb::ReadableDatabase::begin_read(&database).unwrap();
         let meta = txn.open_table(META).unwrap();
-        assert_eq!(get_number(&meta, META_FENCE).unwrap(), Some(1), "nothing was written");
+        assert_eq!(get_number(&meta, META_FENCE).unwrap(), fence, "nothing was written");
         assert_eq!(get(&meta, META_FORMAT).unwrap().unwrap(), newer);
     }
 }

@@ -1,5 +1,9 @@
 //! What the tests of the store share: publishers, releases, and a store in memory.
 
+mod crash;
+mod disk;
+mod owner;
+
 use std::collections::BTreeMap;
 
 use redb::backends::InMemoryBackend;
