@@ -35,6 +35,10 @@ pub(crate) enum Defence {
     UnpackCaps,
     /// A secret key that others can read is refused.
     KeyMode,
+    /// A release is opened once in a walk of dependencies.
+    OpenOnce,
+    /// Names one edit away from a known one are reported, not only those of the same shape.
+    NearNames,
 }
 
 /// Whether `defence` is in force.
