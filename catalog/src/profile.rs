@@ -11,6 +11,7 @@
 mod detect;
 mod document;
 mod facts;
+mod follow;
 mod level;
 mod named;
 mod overrides;
@@ -189,7 +190,7 @@ region = []
 "runtime.wasm" = "simd"
 [unknown]
 "network.metered" = "no detector in this build"
-"npu" = "no detector in this build"
+npu = "no detector in this build"
 [override]
 "cpu.level" = "x86-64-v4"
 "#;
@@ -247,6 +248,7 @@ region = []
                 "`libc`: ' ' cannot stand in \"glibc >= 2\": facts are written with a-z, 0-9, '.', '_' and '-'",
             ),
             ("schema = 1\nname = 'x'\ncpu = { cores = -1 }", "`cpu.cores` takes a whole number"),
+            ("schema = 1\nname = \"a\\u001b[2J\"", "`name` takes text without control characters"),
             ("schema = ", "not TOML"),
         ] {
             assert_eq!(Profile::from_toml(text).unwrap_err().to_string(), message);

@@ -28,6 +28,9 @@ const SCHEMA: i64 = 1;
 /// Most bytes of a profile that are read: a detected one has some 800.
 const PROFILE_BYTES_MAX: usize = 64 << 10;
 
+/// Longest name of a profile.
+const NAME_BYTES_MAX: usize = 64;
+
 /// Keys in the order that people read them; everything else follows by name.
 const ORDER: [&str; 12] = [
     "schema", "name", "os", "cpu", "memory", "libc", "gpu", "disk", "runtime", "power", "network",
@@ -57,13 +60,13 @@ impl Profile {
             }
         }
         for (key, value) in table {
-            text += &format!("{} = {value}\n", Value::String(key));
+            text += &format!("{} = {value}\n", key_text(&key));
         }
         for (name, section) in sections {
             if let Some(Value::Table(section)) = section {
                 text += &format!("[{name}]\n");
                 for (key, value) in section {
-                    text += &format!("{} = {value}\n", Value::String(key));
+                    text += &format!("{} = {value}\n", key_text(&key));
                 }
             }
         }
@@ -122,7 +125,9 @@ impl Profile {
             None => return Err(ProfileError::Schema { found: "none".into() }),
         }
         let name = match table.remove("name") {
-            Some(Value::String(name)) if !name.is_empty() && name.len() <= 64 => name,
+            Some(Value::String(name)) if (1..=NAME_BYTES_MAX).contains(&name.len()) => {
+                printable("name", name)?
+            }
             _ => return Err(expected("name", "a name of 1 to 64 bytes")),
         };
         let mut facts = Facts::default();
@@ -187,7 +192,7 @@ fn read_unknown(facts: &mut Facts, section: Option<Value>) -> Result<(), Profile
         let Value::String(reason) = reason else {
             return Err(expected(&format!("unknown.{key}"), "the reason, as text"));
         };
-        facts.unknown.insert(parse("unknown", &key)?, reason);
+        facts.unknown.insert(parse("unknown", &key)?, printable("unknown", reason)?);
     }
     Ok(())
 }
@@ -237,7 +242,7 @@ fn read_gpu(value: Value) -> Result<Gpu, ProfileError> {
         let path = format!("gpu.{key}");
         match (key.as_str(), value) {
             ("vendor", Value::String(text)) => gpu.vendor = Some(parse(&path, &text)?),
-            ("model", Value::String(text)) => gpu.model = Some(text),
+            ("model", Value::String(text)) => gpu.model = Some(printable(&path, text)?),
             ("vram", value) => gpu.vram = Some(size(&path, &value)?),
             ("cc", Value::String(text)) => {
                 gpu.cc = Some(parse::<DottedVersion>(&path, &text)?);
@@ -283,6 +288,11 @@ fn gpu_table(gpu: &Gpu) -> Table {
 /// Facts of which a machine usually has several, so that they are always written as a list.
 fn is_list(key: &FactKey) -> bool {
     matches!(key.as_str(), "os" | "libc" | "runtime" | "cpu.features" | "cpu.abi")
+}
+
+/// A key as TOML writes it: a dot belongs to the key only inside quotes.
+fn key_text(key: &str) -> String {
+    if key.contains('.') { Value::String(key.into()).to_string() } else { key.into() }
 }
 
 fn insert_under(table: &mut Table, section: &str, key: &str, value: Value) {
@@ -335,11 +345,20 @@ fn texts(key: &str, value: Value) -> Result<Vec<String>, ProfileError> {
     match value {
         Value::String(text) if text.is_empty() => Ok(Vec::new()),
         Value::String(text) => Ok(vec![text]),
+        Value::Integer(number) if number >= 0 => Ok(vec![number.to_string()]),
         Value::Array(values) => values
             .into_iter()
             .map(|value| value.as_str().map(str::to_owned).ok_or_else(wanted))
             .collect(),
         _ => Err(wanted()),
+    }
+}
+
+/// Profiles are passed around, and their texts end up on terminals.
+fn printable(key: &str, text: String) -> Result<String, ProfileError> {
+    match text.chars().any(char::is_control) {
+        true => Err(expected(key, "text without control characters")),
+        false => Ok(text),
     }
 }
 

@@ -29,6 +29,7 @@ pub(super) fn reason(
     let ranked = ranked(variants, verdicts, preference);
     let Some(&first) = ranked.first() else {
         return match variants.len() {
+            0 => "it has no variants".into(),
             1 => format!("its only variant does not fit {subject}"),
             many => format!("none of its {many} variants fits {subject}"),
         };
@@ -38,6 +39,7 @@ pub(super) fn reason(
         let doubts: Vec<_> = verdict.doubts().map(|check| check.key.as_str()).collect();
         return format!("the best that may fit: {} not known", doubts.join(", "));
     }
+    let is_native = |at: &usize| !verdicts[*at].fallback;
     let equals = |at: &&usize| {
         verdicts[**at].fit != Fit::Unknown && verdicts[**at].fallback == verdict.fallback
     };
@@ -47,6 +49,9 @@ pub(super) fn reason(
         return match (variants.len(), verdict.fallback) {
             (1, _) => "the only variant".into(),
             (_, false) => "the only native variant that fits".into(),
+            (_, true) if ranked.iter().any(is_native) => {
+                "a fallback: nothing native is known to fit".into()
+            }
             (_, true) => "a fallback: nothing native fits".into(),
         };
     };

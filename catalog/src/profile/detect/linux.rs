@@ -37,10 +37,7 @@ impl Linux {
         }
         facts.set(key("libc"), libc::detect(self));
         gpu::detect(self, facts);
-        match self.power_source() {
-            Some(source) => facts.set(key("power.source"), vec![source]),
-            None => unknown(facts, "power.source", "the system does not say"),
-        }
+        self.detect_power(facts);
     }
 
     fn path(&self, below_root: &str) -> PathBuf {
@@ -117,20 +114,27 @@ impl Linux {
         })
     }
 
-    /// Mains or battery; a machine without a battery is on mains.
-    fn power_source(&self) -> Option<FactValue> {
+    /// Mains or battery, and how full that is; a machine without a battery is on mains.
+    fn detect_power(&self, facts: &mut Facts) {
         if !self.path("sys").is_dir() {
-            return None;
+            unknown(facts, "power.source", "/sys cannot be read");
+            return;
         }
-        let mut discharging = false;
+        let mut source = word("mains");
         for supply in self.folder("sys/class/power_supply") {
             let read = |name: &str| read_text(&supply.join(name)).unwrap_or_default();
             // A mouse has a battery as well; its scope is "Device".
-            if read("type").trim() == "Battery" && read("scope").trim() != "Device" {
-                discharging |= read("status").trim() == "Discharging";
+            if read("type").trim() != "Battery" || read("scope").trim() == "Device" {
+                continue;
+            }
+            if read("status").trim() == "Discharging" {
+                source = word("battery");
+            }
+            if let Ok(percent) = read("capacity").trim().parse() {
+                facts.set(key("power.battery"), vec![FactValue::unversioned(percent)]);
             }
         }
-        Some(FactValue::unversioned(word(if discharging { "battery" } else { "mains" })))
+        facts.set(key("power.source"), vec![FactValue::unversioned(source)]);
     }
 }
 
@@ -208,13 +212,20 @@ mod tests {
                 .map(|(path, text)| (format!("sys/class/power_supply/{path}"), *text))
                 .collect();
             let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), *text)).collect();
-            spoken(&Fake::of(&files).facts(), "power.source")
+            let facts = Fake::of(&files).facts();
+            let battery = facts.values.contains_key("power.battery");
+            (spoken(&facts, "power.source"), battery.then(|| spoken(&facts, "power.battery")))
         };
-        let laptop = [("BAT0/type", "Battery\n"), ("BAT0/status", "Discharging\n")];
-        assert_eq!(supply(&laptop), "battery");
-        assert_eq!(supply(&[("BAT0/type", "Battery\n"), ("BAT0/status", "Charging\n")]), "mains");
+        let mains = || ("mains".to_owned(), None);
+        let laptop = [
+            ("BAT0/type", "Battery\n"),
+            ("BAT0/status", "Discharging\n"),
+            ("BAT0/capacity", "80\n"),
+        ];
+        assert_eq!(supply(&laptop), ("battery".into(), Some("80".into())));
+        assert_eq!(supply(&[("BAT0/type", "Battery\n"), ("BAT0/status", "Charging\n")]), mains());
         let mouse =
             [("hid/type", "Battery"), ("hid/scope", "Device"), ("hid/status", "Discharging")];
-        assert_eq!(supply(&mouse), "mains");
+        assert_eq!(supply(&mouse), mains());
     }
 }
