@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use catalog::cbor::{self, Value};
+use catalog::statement::{SealedStatement, Statement, StatementKind};
 use catalog::tree::{TREE_BYTES_MAX, Tree};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -68,6 +69,14 @@ fn a_claimed_length_takes_no_memory() {
             for nested in [0, 5, 15] {
                 let bytes = [vec![0x81; nested], head(major, claimed), vec![0x61; 500]].concat();
                 let memory = memory_of(|| assert!(cbor::decode(&bytes, STATEMENT).is_err()));
+                assert!(memory <= 2 * bytes.len() + 1024, "{memory} for {}", bytes.len());
+
+                let memory = memory_of(|| {
+                    assert!(SealedStatement::decode(&bytes).is_err());
+                    for kind in StatementKind::ALL {
+                        assert!(Statement::decode(kind, &bytes).is_err());
+                    }
+                });
                 assert!(memory <= 2 * bytes.len() + 1024, "{memory} for {}", bytes.len());
 
                 let tree = [vec![0x82, 0x01], bytes].concat();
