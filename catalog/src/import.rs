@@ -194,3 +194,6 @@ fn keywords(upstream: &[String]) -> Vec<String> {
     }
     keywords
 }
+
+#[cfg(test)]
+mod tests;

@@ -109,3 +109,6 @@ impl Manifest {
         &self.skeleton
     }
 }
+
+#[cfg(test)]
+mod tests;

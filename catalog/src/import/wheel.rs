@@ -9,7 +9,7 @@
 
 mod metadata;
 mod pep440;
-mod record;
+pub(super) mod record;
 mod tags;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -125,6 +125,9 @@ impl<'a> Pack<'a> {
         }
         match metadata_without_links(self.base, literal) {
             Ok(None) => {}
+            Ok(Some(metadata)) if metadata.is_symlink() && !glob.is_plain() => {
+                self.report(linked_folder(self.base, literal, glob.text()));
+            }
             Ok(Some(metadata)) => self.one(literal, &metadata, selection),
             Err(finding) => self.report(finding),
         }
@@ -315,13 +318,8 @@ fn link(shown: &str, path: TreePath, source: &Path) -> Result<SourceEntry, Findi
 fn metadata_without_links(base: &Path, path: &str) -> Result<Option<Metadata>, Finding> {
     let folders = path.match_indices('/').map(|(at, _)| &path[..at]);
     for folder in folders.filter(|_| defence::on(Defence::PackLinks)) {
-        let place = base.join(folder);
-        if fs::symlink_metadata(&place).is_ok_and(|metadata| metadata.is_symlink()) {
-            let target = fs::read_link(&place).unwrap_or_default();
-            let message =
-                format!("{folder}, on the way to {path}, is a link to {}", target.display());
-            let hint = "name the real folder, or copy the files in";
-            return Err(Finding::error(Code::LinkEscapes, message).with_hint(hint));
+        if fs::symlink_metadata(base.join(folder)).is_ok_and(|metadata| metadata.is_symlink()) {
+            return Err(linked_folder(base, folder, path));
         }
     }
     match fs::symlink_metadata(base.join(path)) {
@@ -331,6 +329,13 @@ fn metadata_without_links(base: &Path, path: &str) -> Result<Option<Metadata>, F
             Err(Finding::error(Code::Unreadable, format!("cannot look at {path}: {error}")))
         }
     }
+}
+
+fn linked_folder(base: &Path, folder: &str, path: &str) -> Finding {
+    let target = fs::read_link(base.join(folder)).unwrap_or_default();
+    let message = format!("{folder}, on the way to {path}, is a link to {}", target.display());
+    let hint = "name the real folder, or copy the files in";
+    Finding::error(Code::LinkEscapes, message).with_hint(hint)
 }
 
 fn missing(error: &std::io::Error) -> bool {

@@ -35,6 +35,9 @@ const NODES_MAX: usize = 1024;
 /// Most patterns of one variant.
 const PATTERNS_MAX: usize = 256;
 
+/// What belongs under `resources`.
+const AMOUNTS: [&str; 4] = ["memory", "disk", "vram", "cores"];
+
 const PRIORITIES: [&str; 4] = ["critical", "high", "normal", "low"];
 
 pub(super) fn manifest(text: &str, path: &Path) -> Result<(Manifest, Vec<Finding>), Vec<Finding>> {
@@ -453,6 +456,13 @@ fn constraints(keys: &mut Keys<'_>, key: &'static str) -> BTreeMap<FactKey, Cons
     let Some(table) = keys.table(key) else { return BTreeMap::new() };
     let mut constraints = BTreeMap::new();
     for (name, span, item) in table.leaves() {
+        if AMOUNTS.contains(&name.as_str()) {
+            let message = format!("{name} is an amount, which {} does not take", table.name());
+            let hint = format!("write resources = {{ {name} = {{ min = … }} }}");
+            let finding = Finding::error(Code::Resources, message).with_hint(hint);
+            table.findings().push(finding.at(span));
+            continue;
+        }
         let fact = Spanned { value: name.clone(), span: span.clone() };
         let fact = table.parse::<FactKey>("a key", fact);
         let Some(text) = table.text_of(&name, item) else { continue };

@@ -73,7 +73,7 @@ fn hash<H: Digest + io::Write>(source: &Path) -> io::Result<String> {
 }
 
 /// Base64 for URLs, without padding (RFC 4648, section 5).
-fn base64_url(bytes: &[u8]) -> String {
+pub(in crate::import) fn base64_url(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {

@@ -155,7 +155,7 @@ impl Platform {
         let libc: Vec<String> = libc.collect();
         let newest = |one: &Single| {
             let (major, minor) = one.libc.map(|(_, v)| v).or(one.os_version).unwrap_or((0, 0));
-            major * 1000 + minor
+            major.saturating_mul(1000).saturating_add(minor)
         };
         let arch = arches.into_iter().collect::<Vec<_>>().join("|");
         let libcs = families.iter().copied().collect::<Vec<_>>().join("|");
