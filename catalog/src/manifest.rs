@@ -13,6 +13,7 @@ mod glob;
 mod ignore;
 mod keys;
 mod lint;
+mod nearby;
 mod pack;
 mod parse;
 mod readme;

@@ -80,7 +80,9 @@ impl<'a> Keys<'a> {
 
     /// The item under `key`, which becomes a known key.
     pub(super) fn item(&mut self, key: &'static str) -> Option<(&'a Key, &'a Item)> {
-        self.known.push(key);
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
         self.table.get_key_value(key)
     }
 

@@ -6,25 +6,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
-use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use unicode_normalization::UnicodeNormalization;
 
 use super::finding::{Code, Finding, Severity};
 use super::glob::Glob;
 use super::ignore::{IGNORE_FILE, Ignore};
-use super::keys::{Spanned, nearest};
-use super::{Manifest, Packing, readme_text};
+use super::nearby::nothing_matched;
+use super::readme::readme;
+use super::{Manifest, Packing};
 use crate::defence::{self, Defence};
 use crate::draft::{Draft, SourceEntry};
 use crate::path::{PATH_BYTES_MAX, TreePath, collisions};
-use crate::release::DESCRIPTION_BYTES_MAX;
 use crate::tree::TREE_ENTRIES_MAX;
-
-/// The README that is taken when the manifest names none.
-const README: &str = "README.md";
 
 /// Collects the files of every variant; the draft is complete when no finding is an error.
 pub(super) fn draft(manifest: &Manifest, base: &Path) -> (Draft, Vec<Finding>) {
@@ -315,7 +311,7 @@ fn link(shown: &str, path: TreePath, source: &Path) -> Result<SourceEntry, Findi
 
 /// Looks at `path` below `base` without following a link anywhere on the way; `None` when there
 /// is nothing.
-fn metadata_without_links(base: &Path, path: &str) -> Result<Option<Metadata>, Finding> {
+pub(super) fn metadata_without_links(base: &Path, path: &str) -> Result<Option<Metadata>, Finding> {
     let folders = path.match_indices('/').map(|(at, _)| &path[..at]);
     for folder in folders.filter(|_| defence::on(Defence::PackLinks)) {
         if fs::symlink_metadata(base.join(folder)).is_ok_and(|metadata| metadata.is_symlink()) {
@@ -344,7 +340,7 @@ fn missing(error: &std::io::Error) -> bool {
 }
 
 /// The names in a folder, sorted.
-fn names(folder: &Path) -> std::io::Result<Vec<std::ffi::OsString>> {
+pub(super) fn names(folder: &Path) -> std::io::Result<Vec<std::ffi::OsString>> {
     let names = fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name()));
     let mut names = names.collect::<std::io::Result<Vec<_>>>()?;
     names.sort();
@@ -353,98 +349,4 @@ fn names(folder: &Path) -> std::io::Result<Vec<std::ffi::OsString>> {
 
 fn is_empty(folder: &Path) -> bool {
     fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
-}
-
-/// Says that a pattern matches nothing, and what there is instead.
-fn nothing_matched(base: &Path, glob: &Glob, left_out: usize) -> Finding {
-    let finding =
-        Finding::error(Code::GlobEmpty, format!("the pattern {:?} matches no file", glob.text()));
-    finding.with_hint(match left_out {
-        0 => instead(base, glob),
-        _ => format!("what it would match is left out by {IGNORE_FILE}"),
-    })
-}
-
-/// What is nearest to a pattern that matches nothing.
-fn instead(base: &Path, glob: &Glob) -> String {
-    let mut folder = PathBuf::new();
-    for part in glob.literal().split('/').filter(|part| !part.is_empty()) {
-        let there = listing(&base.join(&folder));
-        if there.iter().any(|name| name == part) {
-            folder.push(part);
-            continue;
-        }
-        if let Some(near) = nearest(part, there.iter().map(String::as_str)) {
-            return format!("did you mean `{}`?", folder.join(near).display());
-        }
-        let place = if folder.as_os_str().is_empty() {
-            "the folder".into()
-        } else {
-            format!("{}/", folder.display())
-        };
-        return match &there[..] {
-            [] => format!("{place} is empty; has the build run?"),
-            some => format!("{place} holds {}; has the build run?", first_few(some)),
-        };
-    }
-    match &listing(&base.join(&folder))[..] {
-        [] => format!("{}/ is empty; has the build run?", folder.display()),
-        some => format!("{}/ holds {}", folder.display(), first_few(some)),
-    }
-}
-
-fn listing(folder: &Path) -> Vec<String> {
-    let names = names(folder).unwrap_or_default();
-    names.iter().map(|name| name.to_string_lossy().into_owned()).collect()
-}
-
-fn first_few(names: &[String]) -> String {
-    let more = if names.len() > 3 { ", …" } else { "" };
-    format!("{}{more}", names[..names.len().min(3)].join(", "))
-}
-
-/// Reads the README: the file that the manifest names, or `README.md` if there is one.
-fn readme(
-    base: &Path,
-    named: Option<&Spanned<String>>,
-    findings: &mut Vec<Finding>,
-) -> Option<String> {
-    let path = named.map_or(README, |named| named.value.as_str());
-    let span = named.and_then(|named| named.span.clone());
-    let mut report = |finding: Finding| findings.push(finding.at(span.clone()));
-    if path.parse::<TreePath>().is_err() {
-        let message = format!("the readme {path:?} is not a path below catalog.toml");
-        report(Finding::error(Code::Readme, message));
-        return None;
-    }
-    let bytes = match metadata_without_links(base, path) {
-        Ok(None) if named.is_none() => return None,
-        Ok(Some(metadata)) if metadata.is_file() => read_up_to(&base.join(path)),
-        Ok(None) => Err(std::io::Error::from(std::io::ErrorKind::NotFound)),
-        Ok(Some(_)) => Err(std::io::Error::other("it is not a regular file")),
-        Err(finding) => {
-            report(finding);
-            return None;
-        }
-    };
-    let bytes = match bytes {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            let message = format!("cannot read the readme {path}: {error}");
-            report(Finding::error(Code::Readme, message));
-            return None;
-        }
-    };
-    let text = readme_text(&bytes);
-    if bytes.len() > DESCRIPTION_BYTES_MAX {
-        let message = format!("{path} is longer than 16 KiB; the release carries its beginning");
-        report(Finding::warning(Code::Readme, message));
-    }
-    text
-}
-
-fn read_up_to(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    fs::File::open(path)?.take(DESCRIPTION_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
