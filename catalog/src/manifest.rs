@@ -18,16 +18,17 @@ mod pack;
 mod parse;
 mod readme;
 mod template;
+mod words;
 
 use std::path::Path;
 
 use semver::Version;
 
 pub use finding::{Finding, Severity, explain};
-pub(crate) use keys::is_unsafe_to_show;
-pub(crate) use pack::folder;
+pub(crate) use pack::{folder, holds_something};
 pub(crate) use readme::readme_text;
 pub use template::{TemplateError, TemplateFile, template};
+pub(crate) use words::is_unsafe_to_show;
 
 use crate::draft::Draft;
 use crate::name::PackageName;

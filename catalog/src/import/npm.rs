@@ -164,10 +164,14 @@ fn about(json: &Value, entries: &[SourceEntry]) -> About {
     // Old packages wrote { type, url }, very old ones a list of those.
     let license = json.get("license").or(json.pointer("/licenses/0"));
     let license = license.and_then(|value| value.get("type").unwrap_or(value).as_str());
+    // In one text, old packages separate them by commas.
+    let words = texts(json.get("keywords"));
+    let words: Vec<String> =
+        words.iter().flat_map(|words| words.split(',')).map(str::to_owned).collect();
     About {
         summary: one_line(text("description"), SUMMARY_BYTES_MAX),
         license: one_line(license.unwrap_or(LICENSE_UNKNOWN), LICENSE_BYTES_MAX),
-        keywords: keywords(&texts(json.get("keywords"))),
+        keywords: keywords(&words),
         readme: find_readme(entries),
     }
 }

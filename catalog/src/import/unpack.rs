@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use crate::defence::{self, Defence};
 use crate::draft::SourceEntry;
+use crate::manifest::holds_something;
 use crate::path::{CollisionError, LinkError, PathError, TreePath, collisions};
 use crate::size::ByteSize;
 
@@ -248,15 +249,11 @@ impl Unpacker {
     /// A folder is listed only where it is empty: every other one follows from what lies in it.
     pub(super) fn finish(mut self) -> Result<Vec<SourceEntry>, UnpackError> {
         let listed = self.entries.iter().map(SourceEntry::path).chain(&self.folders);
-        let mut full = BTreeSet::new();
-        for path in listed {
-            let mut above = path.parent();
-            while let Some(folder) = above.filter(|folder| full.insert(folder.clone())) {
-                above = folder.parent();
-            }
-        }
-        self.folders.retain(|folder| !full.contains(folder));
-        self.entries.extend(self.folders.into_iter().map(|path| SourceEntry::Dir { path }));
+        let mut sorted: Vec<&str> = listed.map(TreePath::as_str).collect();
+        sorted.sort_unstable();
+        let is_empty = |folder: &&TreePath| !holds_something(&sorted, folder);
+        let empty: Vec<TreePath> = self.folders.iter().filter(is_empty).cloned().collect();
+        self.entries.extend(empty.into_iter().map(|path| SourceEntry::Dir { path }));
         collisions(self.entries.iter().map(|entry| (entry.path(), entry.kind())))
             .map_err(|source| UnpackError::Collision { source })?;
         self.entries.sort_by(|a, b| a.path().cmp(b.path()));

@@ -14,6 +14,7 @@ use toml_edit::{Item, Key, TableLike, Value};
 use unicode_normalization::UnicodeNormalization;
 
 use super::finding::{Code, Finding};
+use super::words::{is_unsafe_to_show, is_word_byte, nearest};
 use crate::release::{EXTENSION_BYTES_MAX, TEXT_BYTES_MAX, WORD_BYTES_MAX};
 
 /// Keys that start so are the author's own.
@@ -392,24 +393,4 @@ fn flatten<'a>(
             flatten(format!("{path}.{name}"), key, item, leaves);
         }
     }
-}
-
-/// The alphabet of the keys that a release keeps.
-pub(super) fn is_word_byte(byte: u8) -> bool {
-    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.')
-}
-
-/// The known word that `word` is probably a misspelling of.
-pub(super) fn nearest<'w>(word: &str, known: impl Iterator<Item = &'w str>) -> Option<&'w str> {
-    let scored = known.map(|near| (strsim::normalized_damerau_levenshtein(word, near), near));
-    let best = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (best.0 >= 0.6).then_some(best.1)
-}
-
-/// Control characters, and the marks that reorder text on a screen (Unicode UAX 9), which could
-/// make a reader see something other than what was signed.
-pub(crate) fn is_unsafe_to_show(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}')
-        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }

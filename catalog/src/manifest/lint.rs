@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::finding::{Code, Finding};
-use super::keys::{Findings, nearest};
+use super::keys::Findings;
+use super::words::nearest;
 use crate::draft::{Draft, VariantDraft};
 use crate::profile::{arch_of, canonical, satisfies};
 use crate::release::PackageKind;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use super::finding::{Code, Finding};
 use super::glob::Glob;
 use super::ignore::IGNORE_FILE;
-use super::keys::nearest;
 use super::pack::names;
+use super::words::nearest;
 
 /// Says that a pattern matches nothing, and what there is instead.
 pub(super) fn nothing_matched(base: &Path, glob: &Glob, left_out: usize) -> Finding {

@@ -4,7 +4,7 @@
 //! included. A link is packed as a link, and only if it stays inside of what is packed; anything
 //! else than files, folders and links is refused. The result is in path order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -131,8 +131,10 @@ impl<'a> Pack<'a> {
 
     /// Packs everything in one folder that is meant.
     fn walk(&mut self, folder: &str, selection: &mut Selection<'_>) {
-        if folder.len() > PATH_BYTES_MAX || self.is_full() {
-            return;
+        if folder.len() > PATH_BYTES_MAX {
+            let message = format!("a folder lies too deep to be packed: {folder}");
+            let hint = format!("leave it out with {IGNORE_FILE}");
+            return self.report(Finding::error(Code::BadPath, message).with_hint(hint));
         }
         let names = match names(&self.base.join(folder)) {
             Ok(names) => names,
@@ -266,17 +268,11 @@ impl<'a> Pack<'a> {
 
     /// Warns of links that stay inside but whose target is not packed.
     fn dangling(&self) -> Vec<Finding> {
-        let mut folders = BTreeSet::new();
-        for path in self.entries.keys() {
-            let mut above = path.parent();
-            while let Some(folder) = above.filter(|folder| folders.insert(folder.clone())) {
-                above = folder.parent();
-            }
-        }
+        let sorted: Vec<&str> = self.entries.keys().map(TreePath::as_str).collect();
         let dangling = self.entries.values().filter_map(|entry| {
             let SourceEntry::Symlink { path, target } = entry else { return None };
             let place = path.resolve_link(target).ok()??;
-            let packed = self.entries.contains_key(&place) || folders.contains(&place);
+            let packed = self.entries.contains_key(&place) || holds_something(&sorted, &place);
             let message =
                 format!("link {path} of {} leads to {place}, which is not packed", self.what);
             let hint = "pack the target, too, or leave the link out";
@@ -290,6 +286,15 @@ impl Selection<'_> {
     fn means(&self, path: &str) -> bool {
         self.glob.is_none_or(|glob| glob.matches(path))
     }
+}
+
+/// Whether some path lies below `folder`.
+///
+/// - `sorted`: paths in the order of their bytes.
+pub(crate) fn holds_something(sorted: &[&str], folder: &TreePath) -> bool {
+    let below = format!("{folder}/");
+    let first = sorted.partition_point(|path| *path < below.as_str());
+    sorted.get(first).is_some_and(|path| path.starts_with(&below))
 }
 
 /// A link as an entry, if it stays inside of what is packed.

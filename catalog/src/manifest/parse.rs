@@ -14,7 +14,8 @@ use std::path::Path;
 use toml_edit::Document;
 
 use super::finding::{Code, Finding, Severity};
-use super::keys::{Findings, Keys, Spanned, is_word_byte, nearest};
+use super::keys::{Findings, Keys, Spanned};
+use super::words::{is_word_byte, nearest};
 use super::{MANIFEST_BYTES_MAX, Manifest, lint};
 use crate::draft::Draft;
 use crate::release::{CAPABILITIES_MAX, KEYWORDS_MAX, MirrorHints, TEXT_BYTES_MAX, WORD_BYTES_MAX};

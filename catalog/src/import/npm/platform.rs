@@ -101,6 +101,8 @@ pub(super) fn names_a_platform(word: &str) -> bool {
         "armv6",
         "armv7",
         "ppc64le",
+        "powerpc64le",
+        "loongarch64",
         "universal",
         "wasm",
         "wasm32",

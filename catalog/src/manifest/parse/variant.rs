@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use toml_edit::Item;
+
 use super::resources::resources;
 use crate::draft::VariantDraft;
 use crate::manifest::Packing;
@@ -32,7 +34,8 @@ pub(super) struct ReadVariant {
 }
 
 pub(super) fn variants(top: &mut Keys<'_>) -> Option<Vec<ReadVariant>> {
-    if top.item("variant").is_none() {
+    let listed = top.item("variant").map(|(_, item)| item);
+    if listed.is_none_or(is_empty_list) {
         let message = "catalog.toml has no [[variant]], so there is nothing to publish";
         let hint = "add [[variant]] with `id`, `requires` and `files`";
         top.findings().push(Finding::error(Code::MissingKey, message).with_hint(hint));
@@ -58,6 +61,10 @@ pub(super) fn variants(top: &mut Keys<'_>) -> Option<Vec<ReadVariant>> {
         read.push(variant);
     }
     (read.len() == count && count > 0).then_some(read)
+}
+
+fn is_empty_list(item: &Item) -> bool {
+    item.as_array().is_some_and(|list| list.is_empty())
 }
 
 fn variant(mut keys: Keys<'_>) -> Option<ReadVariant> {
@@ -111,7 +118,7 @@ fn constraints(keys: &mut Keys<'_>, key: &'static str) -> BTreeMap<FactKey, Cons
             continue;
         }
         let fact = Spanned { value: name.clone(), span: span.clone() };
-        let fact = table.parse::<FactKey>("a key", fact);
+        let fact = table.parse::<FactKey>(&name, fact);
         let Some(text) = table.text_of(&name, item) else { continue };
         let constraint = match text.value.parse::<Constraint>() {
             Ok(constraint) => constraint,
@@ -136,14 +143,14 @@ fn constraints(keys: &mut Keys<'_>, key: &'static str) -> BTreeMap<FactKey, Cons
 }
 
 fn packing(keys: &mut Keys<'_>) -> Option<Packing> {
-    if keys.item("files").is_none() {
+    let listed = keys.item("files").map(|(_, item)| item);
+    if listed.is_none_or(is_empty_list) {
         let message = format!("{} has no `files`", keys.name());
         let finding = Finding::error(Code::MissingKey, message);
         let hint = "add patterns, such as files = [\"dist/low-x86/**\"]";
         keys.findings().push(finding.with_hint(hint).at(keys.span()));
     }
     let files = keys.texts("files", PATTERNS_MAX, PATH_BYTES_MAX);
-    let empty = files.is_empty();
     let parsed = files.into_iter().filter_map(|text| {
         let span = text.span.clone();
         Glob::parse(text).map_err(|finding| keys.findings().push(finding.at(span))).ok()
@@ -155,5 +162,5 @@ fn packing(keys: &mut Keys<'_>) -> Option<Packing> {
         keys.parse::<TreePath>("root", path)
     });
     let root = root.map(|root| root.value.as_str().to_owned());
-    (!empty && !globs.is_empty()).then_some(Packing { globs, root })
+    (!globs.is_empty()).then_some(Packing { globs, root })
 }

@@ -3,6 +3,7 @@
 use proptest::prelude::{any, prop, proptest};
 
 use super::{GRAPHDB, assert_found, read, refused, somebody, with};
+use crate::manifest::Severity;
 use crate::permission::Permission;
 use crate::release::PackageKind;
 use crate::size::ByteSize;
@@ -294,11 +295,17 @@ fn what_is_missing_is_named() {
         ("kind = \"service\" ", "[package] has no `kind`"),
         ("id = \"low-x86\"\n", "[[variant]] has no `id`"),
         ("files = [\"dist/low-x86/**\"]\n", "variant low-x86 has no `files`"),
+        ("\"dist/low-x86/**\"", "variant low-x86 has no `files`"),
     ] {
         let found = refused(&with(from, ""));
         assert_eq!((found.code, &*found.message), ("CAT0103", message));
         assert!(found.span.is_some() && found.hint.is_some());
     }
+    let text = GRAPHDB.split("[[variant]]").next().unwrap();
+    assert_eq!(
+        refused(&text.replacen("schema = 1", "schema = 1\nvariant = []", 1)).code,
+        "CAT0103"
+    );
     let found = read("schema = 1\n").unwrap_err();
     let messages: Vec<_> = found.iter().map(|found| found.message.as_str()).collect();
     assert_eq!(
@@ -357,10 +364,11 @@ proptest! {
             let end = text.ceil_char_boundary((at + 2).min(text.len()));
             text.replace_range(at..end, &new);
         }
-        let findings = match read(&text) {
-            Ok((_, warnings)) => warnings,
-            Err(findings) => findings,
+        let (findings, is_refused) = match read(&text) {
+            Ok((_, warnings)) => (warnings, false),
+            Err(findings) => (findings, true),
         };
+        assert_eq!(findings.iter().any(|finding| finding.severity == Severity::Error), is_refused);
         for span in findings.iter().filter_map(|finding| finding.span.clone()) {
             assert!(text.get(span).is_some());
         }
