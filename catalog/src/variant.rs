@@ -21,7 +21,7 @@ use crate::size::ByteSize;
 use std::collections::BTreeMap;
 
 /// Most keys in `requires` or `prefers`; real packages use up to five.
-const CONSTRAINTS_MAX: usize = 32;
+pub const CONSTRAINTS_MAX: usize = 32;
 
 /// The highest rank that an author can give.
 pub const QUALITY_MAX: u8 = 100;

@@ -114,3 +114,40 @@ fn damaged(error: io::Error) -> UnpackError {
 fn damage(reason: &str) -> UnpackError {
     UnpackError::Damaged { reason: reason.into() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use zip::write::SimpleFileOptions;
+
+    fn count(bytes: &[u8]) -> Option<u64> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        entry_count(&mut file).unwrap()
+    }
+
+    fn archive(entries: usize, comment: &str) -> Vec<u8> {
+        let mut zip = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+        for number in 0..entries {
+            zip.start_file(number.to_string(), SimpleFileOptions::default()).unwrap();
+        }
+        zip.set_comment(comment).unwrap();
+        zip.finish().unwrap().into_inner()
+    }
+
+    #[test]
+    fn the_directory_is_counted_in_either_format() {
+        assert_eq!(count(&archive(0, "")), Some(0));
+        assert_eq!(count(&archive(3, "PK\u{5}\u{6} is not the end")), Some(3));
+        assert_eq!(count(&archive(70_000, "")), Some(70_000));
+    }
+
+    #[test]
+    fn what_does_not_end_like_a_zip_is_none() {
+        let whole = archive(3, "");
+        assert_eq!(count(&whole[..whole.len() - 1]), None);
+        assert_eq!(count(&[whole, vec![0]].concat()), None);
+        assert_eq!(count(b""), None);
+    }
+}

@@ -10,7 +10,7 @@ use crate::profile::Profile;
 use crate::resolve::{Preference, resolve_variants};
 use crate::size::ByteSize;
 use crate::variant::Variant;
-use crate::{Digest, PackageKind};
+use crate::{Digest, PackageKind, PublisherId, Release, Timestamp};
 
 fn native(name: &str, os: &str, cpu: &str, more: &str) -> Vec<u8> {
     let json = format!(
@@ -41,11 +41,10 @@ fn family(bench: &Bench) -> Vec<PathBuf> {
     ]
 }
 
-/// Which variant a machine with the profile `name` gets.
-fn chosen(draft: &Draft, name: &str) -> String {
-    let variants: Vec<Variant> = draft
-        .variants
-        .iter()
+/// The variants of a draft as a release has them, with made-up content.
+fn published(draft: &Draft) -> Vec<Variant> {
+    let variants = draft.variants.iter();
+    variants
         .map(|draft| Variant {
             id: draft.id.clone(),
             requires: draft.requires.clone(),
@@ -58,9 +57,13 @@ fn chosen(draft: &Draft, name: &str) -> String {
             size: ByteSize::mib(1),
             files: 1,
         })
-        .collect();
+        .collect()
+}
+
+/// Which variant a machine with the profile `name` gets.
+fn chosen(draft: &Draft, name: &str) -> String {
     let profile = Profile::named(name).unwrap();
-    let resolution = resolve_variants(&variants, &profile, Preference::HighPerformance);
+    let resolution = resolve_variants(&published(draft), &profile, Preference::HighPerformance);
     resolution.chosen.map_or("none".into(), |id| id.to_string())
 }
 
@@ -86,6 +89,36 @@ fn a_family_of_npm_packages_becomes_one_release() {
     assert_eq!(provenance.files[2].1, "@demo/darwin-arm64");
 }
 
+/// What upstream says never breaks a rule of releases.
+#[test]
+fn an_imported_family_can_be_signed() {
+    let bench = Bench::new();
+    let draft = npm(&family(&bench), &bench.work(), &ImportOptions::default()).unwrap();
+    let variants = published(&draft);
+    let release = Release {
+        publisher: PublisherId::of_inception(b"somebody"),
+        seq: 1,
+        time: Timestamp::from_millis(1),
+        name: draft.name,
+        version: draft.version,
+        kind: draft.kind,
+        summary: draft.summary,
+        license: draft.license,
+        keywords: draft.keywords,
+        tags: draft.tags,
+        provides: draft.provides,
+        dependencies: draft.dependencies,
+        capabilities: draft.capabilities,
+        permission: draft.permission,
+        mirror: draft.mirror,
+        description: draft.description,
+        provenance: draft.provenance,
+        variants,
+        extensions: draft.extensions,
+    };
+    assert_eq!(Release::decode(&release.encode().unwrap()).unwrap(), release);
+}
+
 #[test]
 fn each_machine_gets_its_own_build_and_an_unknown_one_the_fallback() {
     let bench = Bench::new();
@@ -93,6 +126,20 @@ fn each_machine_gets_its_own_build_and_an_unknown_one_the_fallback() {
     let draft = npm(files, &bench.work(), &ImportOptions::default()).unwrap();
     assert_eq!(chosen(&draft, "pi-low"), "linux-arm64");
     assert_eq!(chosen(&draft, "android-high"), "wasm");
+}
+
+/// Threat row 28: what upstream says about itself cannot play tricks on a terminal.
+#[test]
+fn upstream_text_is_made_safe_to_show() {
+    let bench = Bench::new();
+    let json = r#"{"name": "x", "version": "1.0.0", "description": "a\u001b[31m\u202eb\nc",
+        "license": "MIT\u0007", "keywords": ["k\u2066", "\u200f"]}"#;
+    let readme = "# x\r\n\u{1b}]0;title\u{7}\n".as_bytes();
+    let file = bench.file("x.tgz", &npm_archive(json, &[("README.md", 0o644, readme)]));
+    let draft = npm(&[file], &bench.work(), &ImportOptions::default()).unwrap();
+    assert_eq!((&*draft.summary, &*draft.license), ("a[31mb c", "MIT"));
+    assert_eq!(draft.keywords, ["k"]);
+    assert_eq!(draft.description.as_deref(), Some("# x\n]0;title\n"));
 }
 
 #[test]

@@ -137,7 +137,7 @@ fn nothing_comes_out_behind_a_link() {
 
 /// Threat row 12: entries that are one file on some systems are refused.
 #[test]
-fn entries_that_collide_are_refused() {
+fn archive_entries_that_collide_are_refused() {
     for (first, second) in [("a", "a"), ("a", "A"), ("a", "a/b"), ("é", "E\u{301}")] {
         let tar = Tar::default().file(&format!("package/{first}"), 0o644, b"1").file(
             &format!("package/{second}"),
@@ -235,7 +235,7 @@ fn a_small_archive_may_compress_well() {
 
 /// Threat row 15: entries are counted as they come.
 #[test]
-fn too_many_entries_are_refused() {
+fn an_archive_of_too_many_entries_is_refused() {
     let limits = UnpackLimits { entries_max: 10, ..UnpackLimits::default() };
     let options = ImportOptions { limits, ..ImportOptions::default() };
     let names: Vec<String> = (0..20).map(|number| format!("file{number}")).collect();

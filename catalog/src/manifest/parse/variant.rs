@@ -14,7 +14,7 @@ use crate::manifest::keys::{Keys, Spanned};
 use crate::name::VariantId;
 use crate::path::{PATH_BYTES_MAX, TreePath};
 use crate::release::VARIANTS_MAX;
-use crate::variant::{Constraint, FactKey, QUALITY_MAX};
+use crate::variant::{CONSTRAINTS_MAX, Constraint, FactKey, QUALITY_MAX};
 
 /// Quality of a variant whose author says nothing.
 const QUALITY_DEFAULT: u64 = 50;
@@ -134,6 +134,11 @@ fn constraints(keys: &mut Keys<'_>, key: &'static str) -> BTreeMap<FactKey, Cons
             }
         };
         let Some(fact) = fact else { continue };
+        if constraints.len() == CONSTRAINTS_MAX {
+            let message = format!("{} has more than {CONSTRAINTS_MAX} keys", table.name());
+            table.findings().push(Finding::error(Code::BadValue, message).at(span));
+            break;
+        }
         if constraints.insert(fact.value, constraint).is_some() {
             let message = format!("`{name}` stands twice in {}", table.name());
             table.findings().push(Finding::error(Code::Syntax, message).at(span));

@@ -337,6 +337,21 @@ fn text_that_is_not_toml_is_found_where_reading_stopped() {
     assert_eq!(refused(&"#".repeat(300 << 10)).code, "CAT0101");
 }
 
+/// Threat row 28: nothing that a terminal obeys is signed as a text of one line.
+#[test]
+fn text_with_invisible_marks_is_refused() {
+    for mark in ["\\u001b[2J", "\\u0007", "\u{202e}", "\u{2066}", "\\n"] {
+        for (from, to) in [
+            ("Property-graph", format!("Property{mark}graph")),
+            ("\"graph\"", format!("\"gr{mark}aph\"")),
+            ("Apache-2.0", format!("Apache{mark}")),
+            ("listen:7687", format!("listen{mark}")),
+        ] {
+            assert_eq!(refused(&with(from, &to)).code, "CAT0113", "{to}");
+        }
+    }
+}
+
 #[test]
 fn keys_of_the_author_are_kept_as_text() {
     let text = with("schema = 1", "schema = 1\nx-team = \"graph\"")
