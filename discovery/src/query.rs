@@ -157,7 +157,11 @@ fn fit(release: &Release, profile: &Profile) -> Option<Fit> {
     resolution.chosen_verdict().map(|verdict| verdict.fit)
 }
 
-/// The longest start of `text` with at most `bytes` bytes.
+/// The start of `text` with at most `bytes` bytes, without the word that the cut went through.
 fn within(text: &str, bytes: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes)]
+    if text.len() <= bytes {
+        return text;
+    }
+    let start = &text[..text.floor_char_boundary(bytes)];
+    start.rfind(char::is_whitespace).map_or(start, |end| &start[..end])
 }

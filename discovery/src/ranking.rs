@@ -28,12 +28,12 @@ const NAME_SORTED: f32 = 8_000.0;
 /// A name one or two typing errors away.
 const NAME_NEAR: [f32; 3] = [NAME_EXACT, 60.0, 40.0];
 /// A name that begins with the query, scaled by how much of it was typed.
-const NAME_BEGINS: f32 = 30.0;
+const NAME_BEGINS: f32 = 60.0;
 /// What covering one word is worth, times its rarity: more than any place it can stand in.
 const COVERAGE: f32 = 8.0;
-const IN_NAME: f32 = 2.5;
-const IN_KEYWORDS: f32 = 1.8;
-const IN_SUMMARY: f32 = 1.4;
+const IN_NAME: f32 = 2.4;
+const IN_KEYWORDS: f32 = 2.2;
+const IN_SUMMARY: f32 = 2.0;
 const IN_ALL: f32 = 1.0;
 
 /// Words that an unknown word may stand for.
@@ -207,7 +207,9 @@ impl Planner<'_> {
             places.push(scored(self.fields.name, &reading.word, IN_NAME * reading.weight));
         }
         for (_, word, weight) in found.iter().filter(|(field, ..)| *field == self.fields.all) {
-            places.push(scored(self.fields.keywords, word, IN_KEYWORDS * weight));
+            // A keyword is listed or not: how many others there are says nothing about it.
+            let rarity = self.rarity(self.documents(self.fields.keywords, word)?);
+            places.push(fixed(self.fields.keywords, word, IN_KEYWORDS * rarity * weight));
             places.push(scored(self.fields.summary, word, IN_SUMMARY * weight));
             places.push(scored(self.fields.all, word, IN_ALL * weight));
         }

@@ -60,7 +60,7 @@ impl Fields {
             key: schema.add_text_field("key", STRING),
             sorted_key: schema.add_text_field("sorted_key", STRING),
             name: schema.add_text_field("name", text(CUT, counted)),
-            keywords: schema.add_text_field("keywords", text(STEMMED, counted)),
+            keywords: schema.add_text_field("keywords", text(STEMMED, IndexRecordOption::Basic)),
             summary: schema.add_text_field("summary", text(STEMMED, counted)),
             all: schema.add_text_field("all", text(STEMMED, counted)),
             plain: schema.add_text_field("plain", text(PLAIN, IndexRecordOption::Basic)),
