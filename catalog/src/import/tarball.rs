@@ -20,8 +20,8 @@ const PADDING_BYTES_MAX: u64 = 2 << 20;
 
 /// Unpacks a `.tgz`.
 ///
-/// - `rename`: gives the path in the package for a name in the archive; `None` leaves an entry
-///   for the archive's own top folder out.
+/// - `rename`: gives the path in the package for a name in the archive; `None` for the archive's
+///   own top folder and for what does not lie in it.
 pub(super) fn unpack(
     archive: File,
     into: &mut Unpacker,
@@ -70,9 +70,13 @@ fn keep<R: Read>(
         (None, Some(target)) => text(target.into_owned())?,
         (None, None) => String::new(),
     };
-    let Some(path) = rename(&name) else { return Ok(()) };
     // Before 1988 a folder was a file whose name ends in a slash.
     let folder = kind.is_dir() || (kind.is_file() && name.ends_with('/'));
+    let path = match rename(&name) {
+        Some(path) => path,
+        None if folder => return Ok(()),
+        None => return Err(damage("an entry lies outside of its top folder")),
+    };
     if (folder || kind.is_symlink()) && size > 0 {
         return Err(UnpackError::TwoSizes { name: shown(&name), header: size, extended: 0 });
     }

@@ -273,6 +273,14 @@ fn an_entry_with_two_sizes_is_refused() {
 }
 
 #[test]
+fn what_lies_beside_the_package_folder_is_refused() {
+    let error = import_tar(&Bench::new(), Tar::default().file("stray", 0o644, b"x")).unwrap_err();
+    assert!(chain(&error).contains("outside of its top folder"), "{}", chain(&error));
+    let tar = Tar::default().raw(b'5', "package/", 0o755, 0, "", b"");
+    assert_eq!(listing(&import_tar(&Bench::new(), tar).unwrap().variants[0]), ["package.json"]);
+}
+
+#[test]
 fn long_names_are_read_from_either_kind_of_extended_header() {
     let long = format!("{}/file", "d".repeat(120));
     let full = format!("package/{long}");
