@@ -3,6 +3,8 @@
 
 use catalog::head::{Head, SealedHead};
 use catalog::identity::{Inception, KeyState};
+use catalog::import::{self, ImportOptions};
+use catalog::manifest::Manifest;
 use catalog::release::{Dependency, MirrorHints, PackageKind, Provenance};
 use catalog::statement::{ChannelMove, SealedStatement, Statement, Yank};
 use catalog::variant::{Amount, Count, Resources};
@@ -20,6 +22,33 @@ fn main() -> Result<(), Box<dyn Error>> {
     write(&seeds.join("tree"), trees()?)?;
     write(&seeds.join("statement"), statements()?)?;
     write(&seeds.join("head"), vec![("signed", head()?)])?;
+    write(&seeds.join("manifest"), manifests()?)?;
+    write(&seeds.join("npm"), npm_archives()?)?;
+    write(&seeds.join("wheel"), wheels()?)?;
+    check(&seeds)
+}
+
+/// Makes sure that what was written is accepted where it should be.
+fn check(seeds: &Path) -> Result<(), Box<dyn Error>> {
+    for (target, seed) in
+        [("npm", "native-tgz"), ("wheel", "stored-zip"), ("wheel", "deflated-zip")]
+    {
+        let bytes = fs::read(seeds.join(target).join(seed))?;
+        let folder = tempfile::tempdir()?;
+        let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or_default();
+        let (name, archive) = match target {
+            "npm" => ("package.tgz", &bytes[1..]),
+            _ => (std::str::from_utf8(&bytes[1..end])?, &bytes[end + 1..]),
+        };
+        let file = folder.path().join(name);
+        fs::write(&file, archive)?;
+        let import = if target == "npm" { import::npm } else { import::wheel };
+        import(&[file], folder.path(), &ImportOptions::default())
+            .map_err(|error| format!("{target}/{seed} is refused: {error:?}"))?;
+    }
+    let text = fs::read_to_string(seeds.join("manifest/whole"))?;
+    let read = Manifest::parse(&text, Path::new("catalog.toml"));
+    read.map_err(|findings| format!("manifest/whole is refused: {findings:#?}"))?;
     Ok(())
 }
 
@@ -31,7 +60,8 @@ fn write(folder: &Path, seeds: Vec<(&str, Vec<u8>)>) -> std::io::Result<()> {
 fn values() -> Vec<(&'static str, Vec<u8>)> {
     let numbers = [0, 23, 24, 255, 256, 65_535, 65_536, u64::from(u32::MAX), 1 << 32, u64::MAX];
     let numbers: Value = numbers.into_iter().map(Value::Uint).collect();
-    let texts: Value = ["", "a", "é", "日本", "👩\u{200d}💻"].into_iter().map(Value::from).collect();
+    let texts: Value =
+        ["", "a", "é", "日本", "👩\u{200d}💻"].into_iter().map(Value::from).collect();
     let nested = (0..15).fold(Value::Null, |inner, _| vec![inner].into());
     let map: cbor::Map = [
         ("", Value::Bool(true)),
@@ -158,4 +188,150 @@ fn head() -> Result<Vec<u8>, Box<dyn Error>> {
     let root = Sha256Digest::from_bytes([5; 32]);
     let head = Head { publisher: inception.id(), key: key.public(), size: 42, root };
     Ok(SealedHead::seal(&head, &key).encode().to_vec())
+}
+
+fn manifests() -> Result<Vec<(&'static str, Vec<u8>)>, Box<dyn Error>> {
+    let (_, inception) = signer()?;
+    let (id, node) = (inception.id(), NodeId::from_bytes([3; 32]));
+    let whole = format!(
+        r#"schema = 1
+[package]
+name = "graphdb"
+version = "1.4.0-rc.1"
+kind = "service"
+summary = "A graph database"
+license = "Apache-2.0 OR MIT"
+keywords = ["graph"]
+tags = ["db"]
+provides = ["iface:graph-query@1"]
+readme = "README.md"
+x-team = "storage"
+[capabilities]
+network = ["listen:7687/tcp"]
+[dependencies]
+"{id}/storage" = {{ version = "^1.4", optional = true, on = "same-node" }}
+"{id}/bolt-proto" = "^2.1"
+[share]
+permission = "restricted"
+nodes = ["{node}"]
+[mirror]
+replicas = 3
+regions = ["eu", "us-east"]
+priority = "high"
+[[variant]]
+id = "linux-x64"
+requires = {{ os = "linux", "cpu.level" = "x86-64-v3", libc = "glibc>=2.31|musl" }}
+prefers = {{ "gpu.api" = "vulkan>=1.3", runtime.wasm = "simd" }}
+resources = {{ memory = {{ min = "1.5GiB", recommended = "16GiB" }}, disk = {{ min = "4GB" }}, cores = {{ min = 4 }} }}
+files = ["dist/**", "README.md"]
+root = "dist"
+quality = 90
+[[variant]]
+id = "wasm"
+fallback = true
+requires = {{ runtime = "wasip2" }}
+resources = {{ vram = {{ min = "1GiB" }} }}
+files = ["dist/*.{{so,txt}}", "dist/bin/[a-t]*"]
+"#
+    );
+    let small = r#"schema = 1
+package = { name = "a", version = "1.0.0", kind = "asset", summary = "s", license = "MIT" }
+[[variant]]
+id = "any"
+fallback = true
+files = ["**"]
+"#;
+    Ok(vec![("whole", whole.into_bytes()), ("small", small.into())])
+}
+
+/// What stands in front of an archive that is fuzzed as it is, and of one that is packed in the
+/// target.
+const AS_IT_IS: u8 = 0;
+const TO_BE_PACKED: u8 = 1;
+
+fn npm_archives() -> Result<Vec<(&'static str, Vec<u8>)>, Box<dyn Error>> {
+    let json = br#"{"name":"@acme/tool-linux-x64","version":"1.0.0-rc.1","description":"A tool",
+        "license":"MIT","keywords":["a"],"os":["linux","!win32"],"cpu":["x64"],"libc":["musl"]}"#;
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut add = |path: &str, kind: tar::EntryType, mode: u32, content: &[u8]| {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_size(content.len() as u64);
+        header.set_path(path)?;
+        if kind.is_symlink() {
+            header.set_link_name("../tool")?;
+        }
+        header.set_cksum();
+        tar.append(&header, content)
+    };
+    let regular = tar::EntryType::Regular;
+    add("package/", tar::EntryType::Directory, 0o755, b"")?;
+    add("package/package.json", regular, 0o644, json)?;
+    add("package/README.md", regular, 0o644, b"# tool")?;
+    add("package/tool", regular, 0o755, b"#!/bin/sh")?;
+    add("package/bin/link", tar::EntryType::Symlink, 0o777, b"")?;
+    let pax = b"30 path=package/extended/name\n13 size=000001\n";
+    add("package/pax", tar::EntryType::XHeader, 0o644, &pax[..30])?;
+    add("package/short", regular, 0o644, b"x")?;
+    add("././@LongLink", tar::EntryType::GNULongName, 0o644, b"package/a/long/name\0")?;
+    add("package/short2", regular, 0o644, b"y")?;
+    let tar = tar.into_inner()?;
+
+    let json = br#"{"name":"tool-wasm","version":"1.0.0","license":{"type":"MIT"}}"#;
+    let mut header = tar::Header::new_gnu();
+    header.set_size(json.len() as u64);
+    header.set_mode(0o644);
+    let mut wasm = tar::Builder::new(Vec::new());
+    wasm.append_data(&mut header, "package/package.json", &json[..])?;
+    let wasm = wasm.into_inner()?;
+
+    let seed = |mode: u8, archive: &[u8]| [&[mode], archive].concat();
+    Ok(vec![
+        ("native-tgz", seed(AS_IT_IS, &catalog_fuzz::archive::tgz(&tar))),
+        ("native-tar", seed(TO_BE_PACKED, &tar)),
+        ("wasm-tar", seed(TO_BE_PACKED, &wasm)),
+    ])
+}
+
+fn wheels() -> Result<Vec<(&'static str, Vec<u8>)>, Box<dyn Error>> {
+    let metadata = b"Metadata-Version: 2.1\nName: Acme.Tool\nVersion: 1.0rc1\nSummary: A tool\n\
+        License-Expression: MIT\nKeywords: a,b\nDescription-Content-Type: text/markdown\n\n# tool\n";
+    let list: [(&str, u16, &[u8]); 4] = [
+        ("acme_tool/__init__.py", 0o100_644, b"VERSION = 1"),
+        ("acme_tool/lib.so", 0o100_755, b"\x7fELF"),
+        ("acme_tool-1.0rc1.dist-info/METADATA", 0o100_644, metadata),
+        ("acme_tool-1.0rc1.dist-info/WHEEL", 0o100_644, b"Wheel-Version: 1.0\n"),
+    ];
+    let mut packed = Vec::new();
+    for (name, mode, content) in list {
+        packed.push(name.len() as u8);
+        packed.extend_from_slice(name.as_bytes());
+        packed.extend_from_slice(&mode.to_le_bytes());
+        packed.extend_from_slice(&(content.len() as u16).to_le_bytes());
+        packed.extend_from_slice(content);
+    }
+    let stored = catalog_fuzz::archive::whl(&packed);
+
+    // The same, compressed by another program.
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let mut source = zip::ZipArchive::new(std::io::Cursor::new(&stored))?;
+    for index in 0..source.len() {
+        let mut entry = source.by_index(index)?;
+        let options = zip::write::SimpleFileOptions::default()
+            .compression_method(zip::CompressionMethod::Deflated);
+        zip.start_file(entry.name().to_owned(), options)?;
+        std::io::copy(&mut entry, &mut zip)?;
+    }
+    let deflated = zip.finish()?.into_inner();
+
+    let native = "acme_tool-1.0rc1-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl\n";
+    let any = "acme_tool-1.0rc1-py3-none-any.whl\n";
+    let seed = |mode: u8, name: &str, rest: &[u8]| [&[mode], name.as_bytes(), rest].concat();
+    Ok(vec![
+        ("native-list", seed(TO_BE_PACKED, native, &packed)),
+        ("any-list", seed(TO_BE_PACKED, any, &packed)),
+        ("stored-zip", seed(AS_IT_IS, any, &stored)),
+        ("deflated-zip", seed(AS_IT_IS, native, &deflated)),
+    ])
 }
