@@ -79,6 +79,10 @@ fn read(listed: &[String], known: &[(&str, &str)]) -> Result<Words, UnknownWord>
         (wanted.is_empty() || wanted.contains(theirs)) && !refused.contains(theirs)
     });
     let left: Vec<&str> = left.map(|&(_, ours)| ours).collect();
+    if left.is_empty() {
+        // `["linux", "!linux"]`: no machine is left that it could be for.
+        return Err(UnknownWord(listed.join(" ")));
+    }
     let constraint = (!listed.is_empty()).then(|| left.join("|"));
     Ok(Words { theirs, constraint })
 }
@@ -147,5 +151,12 @@ mod tests {
     fn an_unknown_word_is_named() {
         assert_eq!(systems(&list(&["linux", "beos"])), Err(UnknownWord("beos".into())));
         assert_eq!(machines(&list(&["!vax"])), Err(UnknownWord("vax".into())));
+    }
+
+    #[test]
+    fn a_list_that_leaves_no_platform_is_refused() {
+        let none = Err(UnknownWord("linux !linux".into()));
+        assert_eq!(systems(&list(&["linux", "!linux"])), none);
+        assert!(libraries(&list(&["!glibc", "!musl"])).is_err());
     }
 }
