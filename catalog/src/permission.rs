@@ -119,7 +119,8 @@ impl Permission {
     pub(crate) fn from_value(map: Map) -> Result<Self, CodecError> {
         let mut fields = Fields::of(Value::Map(map))?;
         let permission = match fields.text("kind")?.as_str() {
-            "public" => Self::Public,
+            "public" if fields.array_opt("nodes")?.is_none() => Self::Public,
+            "public" => return Err(CodecError::invalid("nodes", "everybody may read it")),
             "restricted" => Self::Restricted(read_nodes(fields.array("nodes")?)?),
             _ => return Err(CodecError::invalid("permission", "a kind unknown to this version")),
         };

@@ -18,6 +18,7 @@ use crate::cbor::{CodecError, Fields, Map, Value};
 use crate::digest::Digest;
 use crate::name::VariantId;
 use crate::size::ByteSize;
+use crate::statement::body;
 use std::collections::BTreeMap;
 
 /// Most keys in `requires` or `prefers`; real packages use up to five.
@@ -87,7 +88,7 @@ impl Variant {
             requires: constraints_from("need", fields.map_opt("need")?)?,
             prefers: constraints_from("like", fields.map_opt("like")?)?,
             resources: Resources::read(&mut fields)?,
-            fallback: fields.bool_opt("fb")?.unwrap_or(false),
+            fallback: body::flag(&mut fields, "fb")?,
             quality: quality.ok_or_else(|| CodecError::invalid("q", "more than 100"))?,
             root: fields.digest("root")?,
             tree: fields.digest("tree")?,
@@ -111,10 +112,9 @@ fn constraints_from(
     field: &'static str,
     map: Option<Map>,
 ) -> Result<BTreeMap<FactKey, Constraint>, CodecError> {
-    let map = map.unwrap_or_default();
-    if map.len() > CONSTRAINTS_MAX {
-        return Err(CodecError::invalid(field, format!("more than {CONSTRAINTS_MAX} keys")));
-    }
+    let Some(map) = map else { return Ok(BTreeMap::new()) };
+    body::not_empty(field, map.is_empty())?;
+    body::count(field, map.len(), CONSTRAINTS_MAX)?;
     map.into_entries()
         .map(|(key, value)| {
             let key = key.parse().map_err(|error| CodecError::invalid(field, error))?;

@@ -39,6 +39,9 @@ fn a_permission_that_is_not_known_is_never_public() {
         assert!(Permission::from_value(map).is_err(), "{kind}");
     }
     assert!(Permission::from_value(Map::new()).is_err());
+    let mut both = map(&Permission::Restricted([node(1)].into()));
+    both.insert("kind", "public");
+    assert!(Permission::from_value(both).is_err(), "it says two things");
 }
 
 #[test]

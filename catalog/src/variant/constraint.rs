@@ -64,6 +64,12 @@ pub enum ConstraintError {
         /// What stands after the `@`.
         version: Box<str>,
     },
+    /// The same alternative again.
+    #[error("{text:?} is there twice")]
+    Twice {
+        /// What is repeated.
+        text: Box<str>,
+    },
     /// More alternatives than any list needs.
     #[error("more than {ALTERNATIVES_MAX} alternatives")]
     TooMany,
@@ -134,8 +140,13 @@ impl FromStr for Constraint {
         if text.bytes().filter(|&b| b == b'|').count() >= ALTERNATIVES_MAX {
             return Err(ConstraintError::TooMany);
         }
-        let alternatives = text.split('|').map(str::parse).collect::<Result<_, _>>()?;
-        Ok(Self { alternatives })
+        let alternatives =
+            text.split('|').map(str::parse).collect::<Result<Vec<Alternative>, _>>()?;
+        let mut before = alternatives.iter().enumerate();
+        match before.find(|(at, alternative)| alternatives[..*at].contains(alternative)) {
+            Some((_, twice)) => Err(ConstraintError::Twice { text: twice.to_string().into() }),
+            None => Ok(Self { alternatives }),
+        }
     }
 }
 
@@ -257,8 +268,10 @@ mod tests {
 
     #[test]
     fn what_is_not_a_constraint_is_refused() {
-        let long = vec!["a"; 17].join("|");
-        for text in ["", "|", "a|", "a>=", ">=1", "a>=1>=2", "a==1", "a>=x", "!a", "a&b", &long] {
+        let long = (0..17).map(|n| format!("a{n}")).collect::<Vec<_>>().join("|");
+        for text in
+            ["", "|", "a|", "a>=", ">=1", "a>=1>=2", "a==1", "a>=x", "!a", "a&b", "a|b|a", &long]
+        {
             assert!(text.parse::<Constraint>().is_err(), "{text:?}");
         }
     }
