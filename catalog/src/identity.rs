@@ -18,6 +18,7 @@ use crate::cbor::{self, CodecError, Map, Value};
 use crate::digest::Digest;
 use crate::name::Petname;
 use crate::signature::PublicKey;
+use crate::statement::StatementKind;
 use crate::statement::body::{self, BodyError};
 use crate::time::Timestamp;
 
@@ -157,6 +158,7 @@ impl Inception {
     ) -> Result<Self, BodyError> {
         keys.sort();
         let mut map = keys_map(&keys, threshold);
+        map.insert(body::TYPE, StatementKind::Inception.as_str());
         map.insert("next", next);
         map.insert("created", created.as_millis());
         map.insert_some("alias", alias.as_ref().map(Petname::as_str));
@@ -169,7 +171,7 @@ impl Inception {
     /// # Errors
     /// [`BodyError`] names the field that is wrong.
     pub fn decode(bytes: &[u8]) -> Result<Self, BodyError> {
-        let mut fields = body::open(bytes)?;
+        let mut fields = body::open(StatementKind::Inception, bytes)?;
         let inception = Self {
             body: bytes.into(),
             keys: read_keys(fields.array("keys")?)?,

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 const FORMAT: u8 = 1;
 
 /// The most leaves a log may have; far from where counting would overflow.
-const LEAVES_MAX: u64 = 1 << 48;
+pub(crate) const LEAVES_MAX: u64 = 1 << 48;
 
 /// The hash of a statement as a leaf: SHA-256 of a zero byte and the statement's body.
 pub fn leaf_hash(body: &[u8]) -> Sha256Digest {

@@ -14,8 +14,7 @@ use crate::digest::{Digest, Sha256Digest};
 use crate::identity::PublisherId;
 use crate::name::VariantId;
 use crate::permission::Permission;
-use crate::statement::StatementHeader;
-use crate::statement::body;
+use crate::statement::{StatementHeader, StatementKind, body};
 use crate::variant::Variant;
 
 const PRIORITIES: [&str; 4] = ["critical", "high", "normal", "low"];
@@ -37,7 +36,7 @@ impl Release {
     /// # Errors
     /// [`ReleaseError`] names the field that is wrong.
     pub fn decode(bytes: &[u8]) -> Result<Self, ReleaseError> {
-        let mut fields = body::open(bytes)?;
+        let mut fields = body::open(StatementKind::Release, bytes)?;
         let release = Self::read(&mut fields)?;
         fields.finish()?;
         release.check()?;
@@ -54,11 +53,9 @@ impl Release {
     }
 
     fn to_map(&self) -> Map {
-        let mut map = body::start(StatementHeader {
-            publisher: self.publisher,
-            seq: self.seq,
-            time: self.time,
-        });
+        let Self { publisher, seq, time, .. } = *self;
+        let header = StatementHeader { publisher, seq, time };
+        let mut map = body::start(StatementKind::Release, header);
         map.insert("name", self.name.as_str());
         map.insert("version", self.version.to_string());
         map.insert("kind", self.kind.as_str());
@@ -73,7 +70,7 @@ impl Release {
         map.insert_some("capabilities", non_empty(capabilities));
         map.insert("permission", self.permission.to_value());
         map.insert_some("mirror", non_empty(mirror_map(&self.mirror)));
-        map.insert_some("description", self.description.as_deref());
+        map.insert_some("description", text(self.description.as_deref()));
         map.insert_some("provenance", self.provenance.as_ref().map(provenance_map));
         map.insert_some("variants", list(&self.variants, Variant::to_value));
         let extensions: Map =
@@ -100,7 +97,7 @@ impl Release {
             capabilities: read_capabilities(fields)?,
             permission: Permission::from_value(fields.map("permission")?)?,
             mirror: read_mirror(fields)?,
-            description: fields.text_opt("description")?,
+            description: body::text_opt(fields, "description")?,
             provenance: fields.map_opt("provenance")?.map(read_provenance).transpose()?,
             variants: read_list(fields, "variants", VARIANTS_MAX, Variant::from_value)?,
             extensions: read_extensions(fields)?,
@@ -217,6 +214,10 @@ fn array(items: &[String]) -> Value {
     items.iter().map(|item| Value::from(item.as_str())).collect()
 }
 
+fn text(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| !text.is_empty())
+}
+
 fn texts(items: &[String]) -> Option<Value> {
     (!items.is_empty()).then(|| array(items))
 }
@@ -247,7 +248,7 @@ fn dependency_value(dependency: &Dependency) -> Value {
     map.insert("name", dependency.name.as_str());
     map.insert("range", dependency.range.to_string());
     map.insert_some("optional", dependency.optional.then_some(true));
-    map.insert_some("on", dependency.on.as_deref());
+    map.insert_some("on", text(dependency.on.as_deref()));
     Value::Map(map)
 }
 
@@ -258,7 +259,7 @@ fn read_dependency(value: Value) -> Result<Dependency, CodecError> {
         name: fields.parsed("name")?,
         range: body::canonical(&mut fields, "range")?,
         optional: body::flag(&mut fields, "optional")?,
-        on: fields.text_opt("on")?,
+        on: body::text_opt(&mut fields, "on")?,
     };
     fields.finish()?;
     Ok(dependency)

@@ -3,11 +3,12 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use super::{STATEMENT_BYTES_MAX, StatementHeader};
+use super::{STATEMENT_BYTES_MAX, StatementHeader, StatementKind};
 use crate::cbor::{self, CodecError, Fields, Map, Value};
 use crate::defence::{self, Defence};
 use crate::digest::Digest;
 use crate::identity::PublisherId;
+use crate::log::LEAVES_MAX;
 use crate::time::Timestamp;
 
 /// The most bytes of a version with its pre-release and build parts.
@@ -28,9 +29,14 @@ pub enum BodyError {
     Malformed(#[from] CodecError),
 }
 
+/// The key under which a body names its own kind: its id and its leaf are hashes of the body, so
+/// these say as well what kind of statement they are of.
+pub(crate) const TYPE: &str = "type";
+
 /// Starts a body with what every statement but the inception says first.
-pub(crate) fn start(header: StatementHeader) -> Map {
+pub(crate) fn start(kind: StatementKind, header: StatementHeader) -> Map {
     let mut map = Map::new();
+    map.insert(TYPE, kind.as_str());
     map.insert("publisher", header.publisher.as_bytes().as_slice());
     map.insert("seq", header.seq);
     map.insert("time", header.time.as_millis());
@@ -44,10 +50,15 @@ pub(crate) fn finish(map: Map) -> Result<Vec<u8>, BodyError> {
     Ok(body)
 }
 
-/// Starts to read a body.
-pub(crate) fn open(body: &[u8]) -> Result<Fields, BodyError> {
+/// Starts to read a body of the given kind.
+pub(crate) fn open(kind: StatementKind, body: &[u8]) -> Result<Fields, BodyError> {
     check_size(body)?;
-    Ok(Fields::of(cbor::decode(body, STATEMENT_BYTES_MAX)?)?)
+    let mut fields = Fields::of(cbor::decode(body, STATEMENT_BYTES_MAX)?)?;
+    let found = fields.text(TYPE)?;
+    if found != kind.as_str() && defence::on(Defence::DomainSeparation) {
+        return Err(CodecError::invalid(TYPE, format!("it is not {kind}")).into());
+    }
+    Ok(fields)
 }
 
 fn check_size(body: &[u8]) -> Result<(), BodyError> {
@@ -63,6 +74,9 @@ pub(crate) fn header(fields: &mut Fields) -> Result<StatementHeader, CodecError>
     let seq = fields.uint("seq")?;
     if seq == 0 {
         return Err(CodecError::invalid("seq", "leaf 0 of a log is the inception"));
+    }
+    if seq >= LEAVES_MAX {
+        return Err(CodecError::invalid("seq", "no log is that long"));
     }
     let time = Timestamp::from_millis(fields.uint("time")?);
     Ok(StatementHeader { publisher, seq, time })
@@ -97,6 +111,16 @@ pub(crate) fn text_list(field: &'static str, value: Value) -> Result<Vec<String>
         _ => Err(wrong.clone()),
     });
     texts.collect()
+}
+
+/// Reads text that is left out when it is empty.
+pub(crate) fn text_opt(
+    fields: &mut Fields,
+    field: &'static str,
+) -> Result<Option<String>, CodecError> {
+    let text = fields.text_opt(field)?;
+    not_empty(field, text.as_ref().is_some_and(String::is_empty))?;
+    Ok(text)
 }
 
 /// Reads a flag that is left out when it is not set.

@@ -4,8 +4,8 @@ use crate::identity::PublisherId;
 use crate::name::{ChannelName, PackageName};
 use crate::time::Timestamp;
 
-use super::StatementHeader;
 use super::body::{self, BodyError};
+use super::{StatementHeader, StatementKind};
 
 /// A publisher points one channel of a package to a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl ChannelMove {
     pub fn encode(&self) -> Result<Vec<u8>, BodyError> {
         let Self { publisher, seq, time, name, channel, version } = self;
         let header = StatementHeader { publisher: *publisher, seq: *seq, time: *time };
-        let mut map = body::start(header);
+        let mut map = body::start(StatementKind::Channel, header);
         map.insert("name", name.as_str());
         map.insert("channel", channel.as_str());
         map.insert("version", version.to_string());
@@ -47,7 +47,7 @@ impl ChannelMove {
     /// # Errors
     /// [`BodyError`] names the field that is wrong.
     pub fn decode(bytes: &[u8]) -> Result<Self, BodyError> {
-        let mut fields = body::open(bytes)?;
+        let mut fields = body::open(StatementKind::Channel, bytes)?;
         let StatementHeader { publisher, seq, time } = body::header(&mut fields)?;
         let moved = Self {
             publisher,

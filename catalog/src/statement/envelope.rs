@@ -86,6 +86,12 @@ pub enum OpenError {
         /// How many must.
         need: u64,
     },
+    /// One key is enough, so one signature is all there may be: it says in whose log this stands.
+    #[error("{have} keys signed where one is enough")]
+    TooMany {
+        /// How many signed.
+        have: u64,
+    },
     /// The keys are right, but the body speaks for another publisher.
     #[error("the statement is of publisher {found}, not of {expected}")]
     OtherPublisher {
@@ -195,6 +201,9 @@ impl SealedStatement {
     /// must reach the threshold, and the body must speak for the same publisher.
     pub fn open(&self, state: &KeyState) -> Result<Statement, OpenError> {
         self.check_signatures(state)?;
+        if state.threshold == 1 && self.signatures.len() > 1 {
+            return Err(OpenError::TooMany { have: self.signatures.len() as u64 });
+        }
         let statement = Statement::decode(self.kind, &self.body).map_err(OpenError::Malformed)?;
         let found = statement.header().publisher;
         if found != state.publisher {
@@ -224,7 +233,7 @@ impl SealedStatement {
     /// # Errors
     /// [`BodyError`] when the body does not say.
     pub fn peek(&self) -> Result<StatementHeader, BodyError> {
-        let mut fields = body::open(&self.body)?;
+        let mut fields = body::open(self.kind, &self.body)?;
         match self.kind {
             StatementKind::Inception => Ok(StatementHeader {
                 publisher: PublisherId::of_inception(&self.body),

@@ -4,8 +4,8 @@ use crate::identity::PublisherId;
 use crate::name::PackageName;
 use crate::time::Timestamp;
 
-use super::StatementHeader;
 use super::body::{self, BodyError};
+use super::{StatementHeader, StatementKind};
 
 /// The most bytes of a reason.
 pub const REASON_BYTES_MAX: usize = 300;
@@ -37,7 +37,7 @@ impl Yank {
     pub fn encode(&self) -> Result<Vec<u8>, BodyError> {
         let Self { publisher, seq, time, name, version, yanked, reason } = self;
         let header = StatementHeader { publisher: *publisher, seq: *seq, time: *time };
-        let mut map = body::start(header);
+        let mut map = body::start(StatementKind::Yank, header);
         map.insert("name", name.as_str());
         map.insert("version", version.to_string());
         map.insert("yanked", *yanked);
@@ -53,7 +53,7 @@ impl Yank {
     /// # Errors
     /// [`BodyError`] names the field that is wrong.
     pub fn decode(bytes: &[u8]) -> Result<Self, BodyError> {
-        let mut fields = body::open(bytes)?;
+        let mut fields = body::open(StatementKind::Yank, bytes)?;
         let StatementHeader { publisher, seq, time } = body::header(&mut fields)?;
         let yank = Self {
             publisher,

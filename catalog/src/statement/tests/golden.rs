@@ -51,19 +51,19 @@ fn names_are_pinned() {
     let identity = identity(1);
     assert_eq!(
         identity.publisher().to_string(),
-        "cat1l8g2v5uk6l9hnxztqj538jxpqm7cgffqp8s8mncu67knujlu5exsvgnr5p"
+        "cat17ntjqa6z0su7juf076narqngarze5daghll24t52phtmduhh288q2cqh9l"
     );
-    assert_eq!(identity.publisher().short(), "cat1l8g2v5uk");
-    assert_eq!(identity.publisher().fingerprint(), "l8g2 v5uk 6l9h nxzt qj53");
+    assert_eq!(identity.publisher().short(), "cat17ntjqa6z");
+    assert_eq!(identity.publisher().fingerprint(), "7ntj qa6z 0su7 juf0 76na");
     let yank = Statement::Yank(fixture::yank(identity.publisher(), 3));
     let sealed = SealedStatement::seal(&yank, identity.key()).unwrap();
     assert_eq!(
         sealed.id().to_string(),
-        "22dbec52be0994f9bda85ef33fb74a442ff35a844c157b0a4d3ab9350ceb69e0"
+        "7f2a89c31def6a2511777f626c9c4fee3f48f1796cddef64305d0a8d61e07b51"
     );
     assert_eq!(
         sealed.leaf().to_string(),
-        "b7b84eb1c23c9f62b9d2263c94f6b66fc0e82e907c9973b28d7587ea6647d376"
+        "8ef14b8e16d7a68b3a99b061bf8077ebae6958b68c66d89a0612852ce716e761"
     );
     assert_eq!(
         next_commitment(&[key(1).public()], 1).to_string(),

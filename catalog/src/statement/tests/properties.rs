@@ -33,7 +33,7 @@ fn permission() -> impl Strategy<Value = Permission> {
 
 prop_compose! {
     fn release()(
-        seq in 1..u64::MAX,
+        seq in 1..1u64 << 48,
         time in any::<u64>(),
         version in (any::<u64>(), any::<u64>(), any::<u64>()),
         kind in proptest::sample::select(PackageKind::ALL.to_vec()),
@@ -44,7 +44,7 @@ prop_compose! {
         permission in permission(),
         replicas in option::of(any::<u64>()),
         regions in distinct_lines(),
-        description in option::of("[a-z\n\t]{0,40}"),
+        description in option::of("[a-z\n\t]{1,40}"),
         variants in btree_set("[a-z][a-z0-9]{0,8}", 1..20),
         extensions in btree_map("x-[a-z]{1,8}", line(), 0..4),
     ) -> Release {

@@ -309,6 +309,56 @@ fn an_envelope_with_a_weak_key_is_refused() {
     assert!(matches!(SealedStatement::decode(&sealed), Err(EnvelopeError::Key(_))));
 }
 
+/// An id and a leaf are hashes of the body alone. If one body could be two statements, its signer
+/// could tell them to two readers, and their ids and their logs would agree.
+#[test]
+fn a_body_is_of_one_kind_only() {
+    let identity = identity(1);
+    let everything = fixture::all(&identity).map(|statement| statement.body().unwrap());
+    for statement in fixture::all(&identity) {
+        let mut body = statement.body().unwrap();
+        for other in &everything {
+            rewrite(other, |more| {
+                body = rewrite(&body, |map| {
+                    for (key, value) in
+                        more.iter().filter(|(key, _)| map.get(key).is_none()).collect::<Vec<_>>()
+                    {
+                        map.insert(key, value.clone());
+                    }
+                });
+            });
+        }
+        for kind in StatementKind::ALL {
+            match Statement::decode(kind, &body) {
+                Ok(read) => assert_eq!(read.kind(), statement.kind()),
+                Err(error) => assert_eq!(field_of(error), "type", "{kind}"),
+            }
+        }
+        assert!(Statement::decode(statement.kind(), &body).is_ok(), "{}", statement.kind());
+    }
+}
+
+#[test]
+fn a_position_is_within_reach_of_a_log() {
+    let publisher = identity(1).publisher();
+    for (seq, fits) in [((1 << 48) - 1, true), (1 << 48, false), (u64::MAX, false)] {
+        assert_eq!(fixture::yank(publisher, seq).encode().is_ok(), fits, "{seq}");
+    }
+}
+
+/// What was read cannot be said in a second way by leaving something empty.
+#[test]
+fn an_empty_text_is_left_out() {
+    let mut release = release(identity(1).publisher(), 1, "1.4.0");
+    (release.description, release.dependencies[0].on) = (Some(String::new()), Some(String::new()));
+    let body = release.encode().unwrap();
+    let read = Release::decode(&body).unwrap();
+    assert_eq!((&read.description, &read.dependencies[0].on), (&None, &None));
+    assert!(read.same_content(&release));
+    let empty = rewrite(&body, |map| map.insert("description", ""));
+    assert_eq!(field_of(Release::decode(&empty).unwrap_err()), "description");
+}
+
 #[test]
 fn every_kind_has_its_own_word() {
     for kind in StatementKind::ALL {

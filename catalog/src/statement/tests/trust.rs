@@ -122,6 +122,21 @@ fn as_many_keys_must_sign_as_the_publisher_demands() {
     assert!(matches!(stranger, Err(OpenError::Stranger { .. })));
 }
 
+/// Where one key is enough, its log is where the statement stands. With two signatures, whoever
+/// passes it on could choose the log by leaving one of them out.
+#[test]
+fn a_statement_that_needs_one_signature_has_one() {
+    let [a, b] = [key(1), key(2)];
+    let state = publisher_of(&[&a, &b], 1);
+    let yank = Statement::Yank(fixture::yank(state.publisher, 1));
+    let sealed = |keys: &[&SecretKey]| signed_by(StatementKind::Yank, &yank.body().unwrap(), keys);
+    for key in [&a, &b] {
+        assert_eq!(sealed(&[key]).open(&state), Ok(yank.clone()));
+        assert_eq!(sealed(&[key]).log_key(&state), key.public());
+    }
+    assert_eq!(sealed(&[&a, &b]).open(&state), Err(OpenError::TooMany { have: 2 }));
+}
+
 /// Threat row 21: one key that signs twice is one signer, whether its signatures are equal or not.
 #[test]
 fn one_key_does_not_reach_a_threshold_of_two() {
@@ -146,8 +161,8 @@ fn a_key_that_signs_twice_is_noticed_without_the_defence() {
     });
 }
 
-/// A body that reads as a channel move and as a yank: fields that a kind does not know are
-/// ignored, so only the signature tells the two apart.
+/// A body with the fields of a channel move and of a yank: fields that a kind does not know are
+/// ignored, so only the kind that it names, and the signature, tell the two apart.
 fn ambiguous(identity: &Identity) -> Vec<u8> {
     let yank = fixture::yank(identity.publisher(), 3).encode().unwrap();
     rewrite(&yank, |map| map.insert("channel", "stable"))
