@@ -2,6 +2,7 @@
 
 use super::TreePath;
 use crate::defence::{self, Defence};
+use caseless::Caseless;
 use std::ops::Range;
 use unicode_normalization::UnicodeNormalization;
 
@@ -60,7 +61,7 @@ pub fn collisions<'a>(
         return Ok(());
     }
     // All folded paths in one buffer, because a tree may have 100,000 of them.
-    let mut folded = String::new();
+    let mut folded = Vec::new();
     let mut places: Vec<Place<'a>> = Vec::new();
     for (path, kind) in entries {
         let start = folded.len();
@@ -74,7 +75,7 @@ pub fn collisions<'a>(
         let key = |place: &Place| &folded[place.folded.clone()];
         key(a).cmp(key(b)).then_with(|| a.path.cmp(b.path))
     });
-    places.windows(2).try_for_each(|pair| neighbours(&folded, &pair[0], &pair[1]))
+    places.windows(2).try_for_each(|pair| neighbours(&pair[0], &pair[1]))
 }
 
 struct Place<'a> {
@@ -83,45 +84,57 @@ struct Place<'a> {
     kind: EntryKind,
 }
 
-fn neighbours(folded: &str, first: &Place<'_>, second: &Place<'_>) -> Result<(), CollisionError> {
-    if first.path == second.path {
+/// Compares two entries where they part: at the first component that is spelled differently.
+fn neighbours(first: &Place<'_>, second: &Place<'_>) -> Result<(), CollisionError> {
+    let (upper, lower) = (first.path.as_str(), second.path.as_str());
+    if upper == lower {
         return Err(CollisionError::Duplicate { path: first.path.clone() });
     }
-    let mut upper = folded[first.folded.clone()].split('\0');
-    let mut lower = folded[second.folded.clone()].split('\0');
-    for (one, other) in first.path.components().zip(second.path.components()) {
-        if upper.next() != lower.next() {
-            return Ok(());
-        }
-        if one != other {
-            let (first, second) = (first.path.clone(), second.path.clone());
-            return Err(CollisionError::SameOnSomeSystems { first, second });
-        }
+    // `first` sorts first, so if one is an ancestor of the other, it is this one.
+    if lower.strip_prefix(upper).is_some_and(|below| below.starts_with('/')) {
+        return match first.kind {
+            EntryKind::Dir => Ok(()),
+            _ => Err(CollisionError::BelowNonFolder {
+                above: first.path.clone(),
+                below: second.path.clone(),
+            }),
+        };
     }
-    // All of `first` is an ancestor of `second`: it sorts first, and they are not equal.
-    match first.kind {
-        EntryKind::Dir => Ok(()),
-        _ => Err(CollisionError::BelowNonFolder {
-            above: first.path.clone(),
-            below: second.path.clone(),
-        }),
+    let shared = upper.bytes().zip(lower.bytes()).take_while(|(a, b)| a == b).count();
+    let slash = upper.as_bytes()[..shared].iter().rposition(|byte| *byte == b'/');
+    let start = slash.map_or(0, |slash| slash + 1);
+    let component = |path| str::split(path, '/').next().unwrap_or_default();
+    if fold_equal(component(&upper[start..]), component(&lower[start..])) {
+        let (first, second) = (first.path.clone(), second.path.clone());
+        return Err(CollisionError::SameOnSomeSystems { first, second });
     }
+    Ok(())
+}
+
+fn fold_equal(one: &str, other: &str) -> bool {
+    if one.is_ascii() && other.is_ascii() {
+        return one.eq_ignore_ascii_case(other);
+    }
+    let (mut left, mut right) = (Vec::new(), Vec::new());
+    fold_into(&mut left, one);
+    fold_into(&mut right, other);
+    left == right
 }
 
 /// Appends the form in which two paths compare equal if some system takes them for the same:
-/// canonical caseless matching (Unicode, section 3.13, D145) without ignorable characters.
-fn fold_into(folded: &mut String, path: &str) {
+/// canonical caseless matching (Unicode, section 3.13, D145) without ignorable characters. A NUL
+/// stands for each slash.
+fn fold_into(folded: &mut Vec<u8>, path: &str) {
+    let separated = |byte: u8| if byte == b'/' { 0 } else { byte };
     if path.is_ascii() {
-        folded.extend(path.chars().map(|c| separated(c.to_ascii_lowercase())));
+        folded.extend(path.bytes().map(|byte| separated(byte.to_ascii_lowercase())));
         return;
     }
-    use caseless::Caseless;
     let visible = path.nfd().filter(|c| !is_ignorable(*c));
-    folded.extend(visible.default_case_fold().nfd().map(separated));
-}
-
-fn separated(character: char) -> char {
-    if character == '/' { '\0' } else { character }
+    let mut bytes = [0; 4];
+    for character in visible.default_case_fold().nfd() {
+        folded.extend(character.encode_utf8(&mut bytes).bytes().map(separated));
+    }
 }
 
 /// Whether some file systems leave this character out when they compare names: the code points
