@@ -1,18 +1,20 @@
 //! Answers questions about packages: which exist, in which versions, and what a reference means.
 //!
-//! A bare name that several publishers use means nobody: the candidates are listed, and there is
-//! no order among publishers that could let one shadow another.
+//! A bare name means a package of somebody that a person here relies on; strangers can neither take
+//! it over nor make it ambiguous. One that several of those use means nobody: the candidates are
+//! listed, and there is no order among them that could let one shadow another.
 
 use std::fmt;
 
 use super::batch::record;
-use super::rows::{ChannelRow, Standing, YankRow, decode_ids, version_of};
+use super::rows::{ChannelRow, PublisherRow, Standing, Trust, YankRow, decode_ids, version_of};
 use super::tables::{
-    CHANNELS, NAMES, RECORDS, ROOTS, VERSIONS, YANKS, digest_of, get, name_prefix, of_name_key,
-    of_package_key, package_item_key, package_key, with_prefix,
+    CHANNELS, NAMES, PUBLISHERS, RECORDS, ROOTS, VERSIONS, YANKS, digest_of, get, name_prefix,
+    of_name_key, of_package_key, package_item_key, package_key, with_prefix,
 };
 use super::{Store, StoreError, View, derived};
 use crate::Digest;
+use crate::identity::PublisherId;
 use crate::name::{ChannelName, PackageName, Petname, VariantId};
 use crate::reference::{PublisherReference, Reference, ReleaseReference, VersionReference};
 use crate::release::{PackageId, Release, ReleaseId};
@@ -44,6 +46,9 @@ pub struct Found {
     pub package: PackageId,
     /// The version, and whether anything is wrong with it.
     pub row: VersionRow,
+    /// How we know its publisher. Of one that was merely [`Seen`](Trust::Seen) nobody here said
+    /// who it is: before a bare name of theirs is relied on, a person compares the fingerprint.
+    pub trust: Trust,
 }
 
 /// A package that could be meant.
@@ -204,6 +209,9 @@ impl Store {
 
     /// The release that a reference means.
     ///
+    /// A bare name is looked for among the publishers that a person named and our own; only when
+    /// none of them has it, among the others, and [`Found::trust`] says so.
+    ///
     /// Without a version, and for a range, it is the newest that is neither yanked nor contested;
     /// a pre-release only if the range names one. An exact version is found even when it is yanked
     /// or contested: [`Found::row`] says so.
@@ -217,7 +225,8 @@ impl Store {
             ReleaseReference::Named { publisher, name, version } => {
                 let package = view.package(publisher.as_ref(), name)?;
                 let row = view.version(&package, version)?;
-                Ok(Found { package, row })
+                let trust = view.trust(&package.publisher)?;
+                Ok(Found { package, row, trust })
             }
         }
     }
@@ -303,7 +312,14 @@ impl View {
         let key = package_item_key(&package, &release.version.to_string());
         let row = get(&self.rows(VERSIONS)?, &key)?.ok_or(StoreError::damaged("a version"))?;
         let row = VersionRow { id: *id, ..self.version_row(&package, release.version, &row)? };
-        Ok(Found { package, row })
+        let trust = self.trust(&package.publisher)?;
+        Ok(Found { package, row, trust })
+    }
+
+    fn trust(&self, publisher: &PublisherId) -> Result<Trust, StoreError> {
+        let row = get(&self.rows(PUBLISHERS)?, publisher.as_bytes())?;
+        let row = row.ok_or(StoreError::damaged("a missing publisher"))?;
+        Ok(PublisherRow::decode(&row)?.trust)
     }
 
     fn package(
@@ -320,10 +336,12 @@ impl View {
             },
             None => None,
         };
-        let mut candidates: Vec<_> = named
-            .into_iter()
-            .filter(|package| publisher.is_none_or(|publisher| package.publisher == publisher))
-            .collect();
+        let mut candidates: Vec<_> = match publisher {
+            Some(publisher) => {
+                named.into_iter().filter(|package| package.publisher == publisher).collect()
+            }
+            None => self.relied_on(named)?,
+        };
         match candidates.len() {
             0 => {
                 let name = match publisher {
@@ -341,6 +359,17 @@ impl View {
                 Err(LookupError::Ambiguous { name: name.clone(), candidates })
             }
         }
+    }
+
+    /// Those whose publisher was not merely seen, or all of them if there is none.
+    fn relied_on(&self, packages: Vec<PackageId>) -> Result<Vec<PackageId>, StoreError> {
+        let mut relied_on = Vec::new();
+        for package in &packages {
+            if self.trust(&package.publisher)? > Trust::Seen {
+                relied_on.push(package.clone());
+            }
+        }
+        Ok(if relied_on.is_empty() { packages } else { relied_on })
     }
 
     fn version(
@@ -435,6 +464,7 @@ fn likeness(one: &str, other: &str) -> f64 {
 mod tests {
     use super::super::testing::{NOW, channel, publisher, store, yank};
     use super::*;
+    use crate::permission::Reader;
 
     fn find(store: &Store, reference: &str) -> Result<String, LookupError> {
         let found = store.resolve_reference(&reference.parse().unwrap())?;
@@ -528,5 +558,31 @@ mod tests {
         }
         assert_eq!(find(&store, "acme/graphdb").unwrap(), "1.0.0");
         assert_eq!(find(&store, "acme-2/graphdb").unwrap(), "9.0.0");
+    }
+
+    /// A stranger's package neither takes a bare name over nor makes it ambiguous.
+    #[test]
+    fn a_bare_name_means_whom_a_person_relies_on() {
+        let (store, acme) = (store(), publisher("acme"));
+        let squatters = [publisher("acme"), publisher("eve")];
+        let meet = |squatter| {
+            let theirs = super::super::testing::store();
+            theirs.publish(squatter, "graphdb", "9.0.0");
+            store.accept(theirs.sent_to(Reader::Local, 0), NOW).unwrap();
+        };
+        let resolve = || store.resolve_reference(&"graphdb".parse().unwrap());
+        meet(&squatters[0]);
+        let found = resolve().unwrap();
+        assert_eq!((found.package.publisher, found.trust), (squatters[0].publisher(), Trust::Seen));
+        meet(&squatters[1]);
+        assert!(matches!(resolve(), Err(LookupError::Ambiguous { .. })));
+        store.publish(&acme, "graphdb", "1.0.0");
+        let found = resolve().unwrap();
+        assert_eq!((found.package.publisher, found.trust), (acme.publisher(), Trust::Own));
+        store.trust(&squatters[1].publisher(), None, NOW).unwrap();
+        match resolve() {
+            Err(LookupError::Ambiguous { candidates, .. }) => assert_eq!(candidates.len(), 2),
+            other => panic!("{other:?}"),
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! Whom we know, and what we call them.
 //!
-//! A petname is this machine's own name for a publisher. It is given at first use, from what the
-//! publisher would like to be called, and stays; a second publisher that would like the same name
-//! gets a number behind it. Nobody but the user of this machine can move a petname.
+//! A petname is this machine's own name for a publisher. It is given when a person here first
+//! relies on the publisher, from what it would like to be called, and stays; a second one that
+//! would like the same name gets a number behind it. Nobody but the user of this machine can move
+//! a petname, and records that merely arrive give none: a stranger may call itself anything.
 
 use super::batch::record;
 use super::rows::{self, Trust};
@@ -24,9 +25,11 @@ const STEM_BYTES_MAX: usize = 60;
 pub struct PublisherRow {
     /// Who it is.
     pub id: PublisherId,
-    /// What we call it; absent when it never asked for a name, or the user took it away.
+    /// What we call it; absent for one that was merely seen, one that never asked for a name, and
+    /// when the user took it away.
     pub petname: Option<Petname>,
-    /// Its first statement; absent while it is known by name only, as from a ticket.
+    /// Its first statement; absent while it is known by name only, as from a ticket. The alias in
+    /// it is what it calls itself, which nobody checked.
     pub inception: Option<Inception>,
     /// How we came to know it.
     pub trust: Trust,
@@ -182,8 +185,8 @@ impl View {
     }
 }
 
-/// Notes that we know a publisher, at least as well as `trust` says. At first use it gets a
-/// petname from `alias`, numbered if the name is taken.
+/// Notes that we know a publisher, at least as well as `trust` says. Once that is more than having
+/// seen it, it gets a petname from `alias`, numbered if the name is taken.
 pub(super) fn meet(
     tables: &mut Tables<'_>,
     id: &PublisherId,
@@ -192,10 +195,9 @@ pub(super) fn meet(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let old = read_row(tables, id)?;
-    let first = old.is_none();
     let mut row = old.clone().unwrap_or(rows::PublisherRow { since: now, trust, petname: None });
     row.trust = row.trust.max(trust);
-    if let (None, true, Some(alias)) = (&row.petname, first || trust > Trust::Seen, alias) {
+    if let (None, true, Some(alias)) = (&row.petname, trust > Trust::Seen, alias) {
         row.petname = free_petname(tables, alias)?;
     }
     if old.as_ref() == Some(&row) { Ok(()) } else { write_row(tables, id, &row) }
@@ -251,6 +253,7 @@ mod tests {
         store.adopt(&acme, NOW).unwrap();
         other_store.adopt(&imposter, NOW).unwrap();
         store.accept(other_store.sent_to(Reader::Local, 0), NOW).unwrap();
+        store.trust(&imposter.publisher(), imposter.alias(), NOW).unwrap();
         let petname: Petname = "acme".parse().unwrap();
         assert_eq!(store.publisher_by_petname(&petname).unwrap(), Some(acme.publisher()));
         let numbered = store.petname(&imposter.publisher()).unwrap().unwrap();
@@ -265,6 +268,27 @@ mod tests {
         let row = store.publisher(&imposter.publisher()).unwrap().unwrap();
         assert_eq!((row.trust, row.petname), (Trust::Pinned, Some(petname)));
         assert_eq!(store.publishers().unwrap().len(), 2);
+        assert_eq!(store.verify().unwrap(), []);
+    }
+
+    /// A stranger may call itself anything; that gives it no name here and takes none from others.
+    #[test]
+    fn a_stranger_takes_no_petname() {
+        let (store, other_store) = (store(), store());
+        for alias in ["mozilla", "me"] {
+            other_store.adopt(&publisher(alias), NOW).unwrap();
+        }
+        store.accept(other_store.sent_to(Reader::Local, 0), NOW).unwrap();
+        let (mozilla, me) = (publisher("mozilla"), publisher("me"));
+        for row in store.publishers().unwrap() {
+            assert_eq!((row.trust, row.petname), (Trust::Seen, None));
+        }
+        assert_eq!(store.publisher_by_petname(mozilla.alias().unwrap()).unwrap(), None);
+        store.trust(&mozilla.publisher(), mozilla.alias(), NOW).unwrap();
+        store.adopt(&me, NOW).unwrap();
+        for known in [mozilla, me] {
+            assert_eq!(store.petname(&known.publisher()).unwrap().as_ref(), known.alias());
+        }
         assert_eq!(store.verify().unwrap(), []);
     }
 
