@@ -16,6 +16,7 @@ mod check;
 mod copy;
 mod error;
 mod folder;
+mod leftover;
 mod write;
 
 use std::io;
@@ -31,12 +32,10 @@ use crate::identity::PublisherId;
 use crate::name::{PackageName, VariantId};
 use crate::tree::Tree;
 use folder::{Folder, Kind};
+use leftover::leftover_name;
 
 /// How many characters of a publisher's id name its folder: `cat1` and 20 of 5 bits each.
 const PUBLISHER_CHARS: usize = 24;
-
-/// Begins the name of everything that is not finished or no longer wanted.
-const LEFTOVER: &str = ".leftover-";
 
 /// The symlink that names the version in use.
 const CURRENT: &str = "current";
@@ -126,7 +125,9 @@ impl Installer {
     pub fn open(packages: &Path) -> Result<Self, InstallError> {
         std::fs::create_dir_all(packages).map_err(InstallError::io("create", packages))?;
         let packages = std::path::absolute(packages).map_err(InstallError::io("open", packages))?;
-        sweep(&packages).map_err(InstallError::io("clean up", &packages))?;
+        Folder::open(&packages)
+            .and_then(|packages| leftover::sweep(&packages))
+            .map_err(InstallError::io("clean up", &packages))?;
         Ok(Self { packages })
     }
 
@@ -170,19 +171,18 @@ impl Installer {
 
         let fresh = leftover_name();
         package.make_folder(&fresh, 0o700).map_err(io("create"))?;
-        let old = exists.then(leftover_name);
         let outcome =
             write::write_tree(&package, &fresh, &path, tree, blobs, progress).and_then(|()| {
-                if let Some(old) = &old {
-                    package.rename(&place.folder(), old).map_err(io("replace"))?;
+                if exists {
+                    package.exchange(&fresh, &place.folder()).map_err(io("replace"))?;
+                } else {
+                    package.rename(&fresh, &place.folder()).map_err(io("create"))?;
                 }
-                package.rename(&fresh, &place.folder()).map_err(io("create"))?;
                 package.sync().map_err(io("sync"))
             });
-        // What cannot be removed now goes with the next sweep; it is no reason to fail.
-        for leftover in outcome.is_err().then_some(&fresh).into_iter().chain(&old) {
-            let _ = package.remove_all(leftover);
-        }
+        // What failed, or was replaced. If it cannot be removed now it goes with the next sweep;
+        // that is no reason to fail.
+        let _ = package.remove_all(&fresh);
         outcome?;
         self.activate(place)?;
         Ok(InstalledAt { path, current: self.current(place), reused: false })
@@ -281,41 +281,6 @@ impl Installer {
         };
         make().map_err(InstallError::io("create", &self.packages.join(place.package_path())))
     }
-}
-
-/// A name that nobody has, and that the next sweep removes.
-fn leftover_name() -> String {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
-    format!("{LEFTOVER}{}", hex::encode(bytes))
-}
-
-/// Removes what crashed installs left in every package's folder.
-fn sweep(packages: &Path) -> io::Result<()> {
-    let packages = Folder::open(packages)?;
-    for publisher in inner_folders(&packages)? {
-        for package in inner_folders(&publisher)? {
-            sweep_package(&package)?;
-        }
-    }
-    Ok(())
-}
-
-fn sweep_package(package: &Folder) -> io::Result<()> {
-    for name in package.names()?.iter().filter(|name| name.starts_with(LEFTOVER)) {
-        package.remove_all(name)?;
-    }
-    Ok(())
-}
-
-fn inner_folders(folder: &Folder) -> io::Result<Vec<Folder>> {
-    let mut inner = Vec::new();
-    for name in folder.names()? {
-        if folder.status(&name)?.kind == Kind::Folder {
-            inner.push(folder.inner(&name)?);
-        }
-    }
-    Ok(inner)
 }
 
 fn text(path: &Path) -> String {

@@ -89,14 +89,20 @@ impl Walk<'_> {
         let mut names = folder.names()?;
         names.sort_unstable();
         for name in names {
-            let path = if at.is_empty() { name.clone() } else { format!("{at}/{name}") };
-            let status = folder.status(&name)?;
+            let shown = name.to_string_lossy();
+            let path = if at.is_empty() { shown.into_owned() } else { format!("{at}/{shown}") };
+            let Some(name) = name.to_str() else {
+                // Paths in a tree are text.
+                self.faults.push(InstallFault::Extra { path });
+                continue;
+            };
+            let status = folder.status(name)?;
             match (self.expected.remove(path.as_str()), status.kind) {
                 (Some(Expected::Folder), Kind::Folder) => {
-                    self.folder(&folder.inner(&name)?, &path)?;
+                    self.folder(&folder.inner(name)?, &path)?;
                 }
                 (Some(Expected::Entry(TreeEntry::Symlink { target, .. })), Kind::Symlink) => {
-                    if folder.read_symlink(&name)? != *target {
+                    if folder.read_symlink(name)? != *target {
                         self.faults.push(InstallFault::Changed { path });
                     }
                 }
@@ -104,7 +110,7 @@ impl Walk<'_> {
                     Some(Expected::Entry(TreeEntry::File { executable, size, blake3, .. })),
                     Kind::File,
                 ) => {
-                    let mut file = folder.open_file(&name)?;
+                    let mut file = folder.open_file(name)?;
                     // A file of another size need not be read.
                     if status.size != *size
                         || hash_file(&mut file, *size, &mut self.buffer)? != (*blake3, *size)

@@ -6,13 +6,15 @@
 //!
 //! Not here: which names are allowed ([`path`](crate::path)).
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use rustix::fs::{self, AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
 
 use crate::defence::{self, Defence};
 
@@ -46,8 +48,9 @@ impl Folder {
     }
 
     /// Opens a directory beneath this one; `inner` is relative, `""` is this one again.
-    pub fn inner(&self, inner: &str) -> io::Result<Self> {
-        let inner = if inner.is_empty() { "." } else { inner };
+    pub fn inner(&self, inner: impl AsRef<OsStr>) -> io::Result<Self> {
+        let inner = inner.as_ref();
+        let inner = if inner.is_empty() { OsStr::new(".") } else { inner };
         Ok(Self(self.open_beneath(inner, FOLDER, Mode::empty())?))
     }
 
@@ -57,7 +60,7 @@ impl Folder {
     pub fn make_folder(&self, name: &str, mode: u32) -> io::Result<bool> {
         let made = match fs::mkdirat(&self.0, name, Mode::from_raw_mode(mode)) {
             Ok(()) => true,
-            Err(rustix::io::Errno::EXIST) => false,
+            Err(Errno::EXIST) => false,
             Err(error) => return Err(error.into()),
         };
         if made {
@@ -102,8 +105,8 @@ impl Folder {
     }
 
     /// What `name` stands for; links are not followed.
-    pub fn status(&self, name: &str) -> io::Result<Status> {
-        Ok(fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?.into())
+    pub fn status(&self, name: impl AsRef<OsStr>) -> io::Result<Status> {
+        Ok(fs::statat(&self.0, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW)?.into())
     }
 
     /// Whether anything has the name `name`.
@@ -115,14 +118,13 @@ impl Folder {
         }
     }
 
-    /// The names in this directory, in no order; names that are not text are left out.
-    pub fn names(&self) -> io::Result<Vec<String>> {
+    /// The names in this directory, in no order; they need not be text.
+    pub fn names(&self) -> io::Result<Vec<OsString>> {
         let mut names = Vec::new();
         for entry in fs::Dir::read_from(&self.0)? {
-            let entry = entry?;
-            match entry.file_name().to_str() {
-                Ok("." | "..") | Err(_) => {}
-                Ok(name) => names.push(name.to_owned()),
+            let name = entry?.file_name().to_bytes().to_vec();
+            if !matches!(name.as_slice(), b"." | b"..") {
+                names.push(OsString::from_vec(name));
             }
         }
         Ok(names)
@@ -133,17 +135,34 @@ impl Folder {
         Ok(fs::renameat(&self.0, from, &self.0, to)?)
     }
 
+    /// Gives each of two names what the other stood for, in one step.
+    ///
+    /// File systems that cannot do that get three renames; a crash between them leaves `to` with
+    /// neither, and the parts under names that begin with `from`.
+    pub fn exchange(&self, from: &str, to: &str) -> io::Result<()> {
+        match fs::renameat_with(&self.0, from, &self.0, to, RenameFlags::EXCHANGE) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+                let between = format!("{from}-old");
+                self.rename(to, &between)?;
+                self.rename(from, to)?;
+                self.rename(&between, from)
+            }
+            outcome => Ok(outcome?),
+        }
+    }
+
     /// Removes the file or symlink `name`.
     pub fn remove_file(&self, name: &str) -> io::Result<()> {
         Ok(fs::unlinkat(&self.0, name, AtFlags::empty())?)
     }
 
     /// Removes `name` and all beneath it, following no link; a name that is not there is fine.
-    pub fn remove_all(&self, name: &str) -> io::Result<()> {
+    pub fn remove_all(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
+        let name = name.as_ref();
         match fs::unlinkat(&self.0, name, AtFlags::empty()) {
-            Ok(()) | Err(rustix::io::Errno::NOENT) => return Ok(()),
+            Ok(()) | Err(Errno::NOENT) => return Ok(()),
             // Linux says EISDIR, POSIX says EPERM.
-            Err(rustix::io::Errno::ISDIR | rustix::io::Errno::PERM) => {}
+            Err(Errno::ISDIR | Errno::PERM) => {}
             Err(error) => return Err(error.into()),
         }
         let inner = self.inner(name)?;
@@ -176,7 +195,7 @@ impl Folder {
     }
 
     /// Opens `inner` without ever leaving this directory or following a link.
-    fn open_beneath(&self, inner: &str, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
+    fn open_beneath(&self, inner: &OsStr, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
         let flags = flags | OFlags::CLOEXEC;
         if !defence::on(Defence::NoFollow) {
             return Ok(fs::openat(&self.0, inner, flags.difference(OFlags::NOFOLLOW), mode)?);
@@ -188,7 +207,7 @@ impl Folder {
             match fs::openat2(&self.0, inner, flags, mode, resolve) {
                 Ok(fd) => return Ok(fd),
                 // Kernels before 5.6, and sandboxes that do not know the call.
-                Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => {}
+                Err(Errno::NOSYS | Errno::PERM) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -196,16 +215,21 @@ impl Folder {
     }
 
     /// The same as the kernel's walk, one component at a time.
-    fn walk_beneath(&self, inner: &str, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
+    fn walk_beneath(&self, inner: &OsStr, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
         let mut at: Option<OwnedFd> = None;
-        let mut components = inner.split('/').peekable();
+        let mut components = inner.as_bytes().split(|&byte| byte == b'/').peekable();
         while let Some(component) = components.next() {
-            if component == ".." || component.is_empty() {
+            if component == b".." || component.is_empty() {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path leads outside"));
             }
             let flags = if components.peek().is_some() { FOLDER } else { flags };
             let from = at.as_ref().unwrap_or(&self.0);
-            at = Some(fs::openat(from, OsStr::new(component), flags | OFlags::CLOEXEC, mode)?);
+            at = Some(fs::openat(
+                from,
+                OsStr::from_bytes(component),
+                flags | OFlags::CLOEXEC,
+                mode,
+            )?);
         }
         at.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path is empty"))
     }
@@ -258,9 +282,9 @@ mod tests {
         folder.inner("deep").unwrap();
         for escape in ["link", "..", "deep/../..", "/", "link/x"] {
             folder.inner(escape).unwrap_err();
-            folder.walk_beneath(escape, FOLDER, Mode::empty()).unwrap_err();
+            folder.walk_beneath(escape.as_ref(), FOLDER, Mode::empty()).unwrap_err();
         }
-        folder.walk_beneath("deep", FOLDER, Mode::empty()).unwrap();
+        folder.walk_beneath("deep".as_ref(), FOLDER, Mode::empty()).unwrap();
     }
 
     #[test]
@@ -290,5 +314,15 @@ mod tests {
         parent.remove_all("inside").unwrap();
         assert!(dir.path().join("outside/kept").exists());
         assert!(!dir.path().join("inside").exists());
+    }
+
+    #[test]
+    fn two_names_are_exchanged_in_one_step() {
+        let (dir, folder) = outside_and_inside();
+        std::fs::write(dir.path().join("inside/deep/old"), "").unwrap();
+        folder.make_folder("fresh", 0o755).unwrap();
+        folder.exchange("fresh", "deep").unwrap();
+        assert!(dir.path().join("inside/fresh/old").exists());
+        assert!(!dir.path().join("inside/deep/old").exists());
     }
 }
