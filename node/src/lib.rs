@@ -1,1 +1,55 @@
-//! x
+//! A running catalog: one endpoint with all its protocols, its store, and what people do with it.
+//!
+//! [`Node`] is everything: publish, search, install, peers, upkeep. What it decides comes from the
+//! crates below; here are the sockets, the tasks, the clock and the blob store.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod access;
+mod blobs;
+mod blocking;
+pub mod config;
+mod disk;
+mod endpoint;
+pub mod fetch;
+mod follow;
+pub mod gc;
+pub mod info;
+pub mod install;
+mod links;
+mod lookup;
+pub mod node;
+pub mod owner;
+pub mod peers;
+mod protocol;
+pub mod publish;
+mod recovery;
+pub mod search;
+mod serve;
+mod shown;
+pub mod state;
+pub mod status;
+mod talk;
+pub mod ticket;
+mod turns;
+pub mod update;
+pub mod verify;
+
+#[cfg(test)]
+mod tests;
+
+pub use blobs::BlobsError;
+pub use config::{Home, NodeConfig};
+pub use endpoint::{DialError, OnlineError};
+pub use fetch::{FetchError, Fetched, TransferProgress};
+pub use install::{ChangeError, InstallError, Installed};
+pub use lookup::ChooseError;
+pub use node::{Node, NodeBuilder, SpawnError};
+pub use owner::{InitError, Owner};
+pub use peers::{ConnectError, Connected, PeerInfo, SyncReport};
+pub use protocol::frame::FrameError;
+pub use protocol::message::{Disagreement, TalkError};
+pub use publish::{PublishError, PublishProgress, Published};
+pub use search::{Found, Hit, SearchError};
+pub use state::{StateError, Stated, Yanking};
+pub use ticket::{Ticket, TicketError};

@@ -72,6 +72,17 @@ impl Store {
             .collect()
     }
 
+    /// Why a content is kept; empty when it is not.
+    pub fn holds_of(&self, root: &Digest) -> Result<Vec<HoldReason>, StoreError> {
+        let rows = self.read()?.rows(HOLDS)?;
+        with_prefix(&rows, root.as_bytes())?
+            .map(|row| {
+                let (key, since) = row?;
+                Ok(hold_of_row(key.value(), since.value())?.reason)
+            })
+            .collect()
+    }
+
     /// Whether a content is kept for any reason.
     pub fn is_held(&self, root: &Digest) -> Result<bool, StoreError> {
         let rows = self.read()?.rows(HOLDS)?;

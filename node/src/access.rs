@@ -1,0 +1,96 @@
+//! Decides, for every single request, whether a peer gets contents, and sends them.
+//!
+//! A content root is given when a release that the asker may read names it and all of it is here.
+//! Everything else gets one and the same answer, so that nobody learns what exists here.
+//!
+//! Guarantees: only whole variants are offered, and only by their root, so that a restricted file
+//! cannot be asked for by its hash; nothing is ever accepted from a peer; bytes are checked against
+//! their hash while they are read from disk, so that rot ends the stream and is never sent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use catalog::digest::Digest;
+use catalog::permission::Reader;
+use catalog::store::{HoldReason, StoreError};
+use iroh::endpoint::{Connection, RecvStream, SendStream};
+use iroh_blobs::protocol::Request;
+use iroh_blobs::provider::events::EventSender;
+use iroh_blobs::provider::{StreamPair, handle_get};
+use tracing::debug;
+
+use crate::blobs;
+use crate::endpoint::remote;
+use crate::node::Inner;
+use crate::serve;
+
+/// The protocol of iroh-blobs, so that its own clients can fetch public contents too.
+pub(crate) const ALPN: &[u8] = iroh_blobs::ALPN;
+
+/// Requests of one connection that are answered at once.
+const STREAMS_AT_ONCE: usize = 16;
+/// A request that takes longer to arrive is given up.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// The code of a refusal, whatever its reason.
+const REFUSED: u32 = 3;
+
+/// Answers the requests of one connection until it ends.
+pub(crate) async fn serve(node: Arc<Inner>, connection: Connection) {
+    let reader = Reader::Node(remote(&connection));
+    let id = connection.stable_id() as u64;
+    let each = |send, receive| answer(node.clone(), reader, id, send, receive);
+    serve::streams(&node, &connection, STREAMS_AT_ONCE, each).await;
+}
+
+async fn answer(
+    node: Arc<Inner>,
+    reader: Reader,
+    connection: u64,
+    mut send: SendStream,
+    mut receive: RecvStream,
+) {
+    let reading = Request::read_async(&mut receive);
+    let request = match tokio::time::timeout(REQUEST_TIMEOUT, reading).await {
+        Ok(Ok((Request::Get(request), _))) => Some(request),
+        // Pushing, observing and asking for blobs one by one are not offered at all.
+        _ => None,
+    };
+    let granted = match request {
+        Some(request) if may_have(&node, reader, &blobs::digest(&request.hash)) => Some(request),
+        _ => None,
+    };
+    let (Some(request), Ok(blobs)) = (granted, node.blobs().await) else {
+        send.reset(REFUSED.into()).ok();
+        receive.stop(REFUSED.into()).ok();
+        return;
+    };
+    let pair = StreamPair::new(connection, receive, send, EventSender::DEFAULT);
+    if let Err(error) = handle_get(pair, blobs.api().clone(), request).await {
+        debug!("a transfer ended early: {error:#}");
+    }
+}
+
+/// Whether `reader` gets the content `root`. What cannot be found out is a no.
+fn may_have(node: &Inner, reader: Reader, root: &Digest) -> bool {
+    // Both questions are always asked, so that the answers take the same time.
+    let readable = is_readable(node, reader, root);
+    let whole = is_whole(node, root);
+    matches!((readable, whole), (Ok(true), Ok(true)))
+}
+
+fn is_readable(node: &Inner, reader: Reader, root: &Digest) -> Result<bool, StoreError> {
+    for (id, _) in node.store.release_of_root(root)? {
+        if let Some(release) = node.store.release(&id)?
+            && release.permission.may_read(reader)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether all of a content is here: it is held, and not because it is still on its way.
+pub(crate) fn is_whole(node: &Inner, root: &Digest) -> Result<bool, StoreError> {
+    let reasons = node.store.holds_of(root)?;
+    Ok(!reasons.is_empty() && !reasons.contains(&HoldReason::Partial))
+}

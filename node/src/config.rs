@@ -1,0 +1,181 @@
+//! Where a node keeps its things and how far it may reach.
+//!
+//! In: a [`Home`] (five folders) and the few switches a person sets. Out: the path of every file a
+//! node owns, so that no other module joins paths of its own. Nothing is created or read here.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use catalog::size::ByteSize;
+
+/// Connections served at once; beyond it the next one is refused before it costs anything.
+pub const CONNECTIONS_MAX: usize = 256;
+
+/// The folders of one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home {
+    /// What a person writes: settings, named profiles.
+    pub config: PathBuf,
+    /// What must not be lost: keys, statements, blobs, installed packages.
+    pub data: PathBuf,
+    /// What can be rebuilt: the search index.
+    pub cache: PathBuf,
+    /// What is convenient to keep: the port of last time.
+    pub state: PathBuf,
+    /// What ends with the process: the control socket.
+    pub runtime: PathBuf,
+}
+
+impl Home {
+    /// All five folders inside `dir`.
+    pub fn at(dir: &Path) -> Self {
+        Self {
+            config: dir.join("config"),
+            data: dir.join("data"),
+            cache: dir.join("cache"),
+            state: dir.join("state"),
+            runtime: dir.join("run"),
+        }
+    }
+}
+
+/// How a node is set up.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    home: Home,
+    listen: SocketAddr,
+    lan_discovery: bool,
+    quota: Option<ByteSize>,
+    connections_max: usize,
+}
+
+impl NodeConfig {
+    /// A node whose folders are `home`, reachable on every address of this machine.
+    pub fn new(home: Home) -> Self {
+        Self {
+            home,
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+            lan_discovery: false,
+            quota: None,
+            connections_max: CONNECTIONS_MAX,
+        }
+    }
+
+    /// A node that keeps everything inside `dir`.
+    pub fn at(dir: &Path) -> Self {
+        Self::new(Home::at(dir))
+    }
+
+    /// Listens on `addr`. Port 0 stands for the port of last time while it is free, so that
+    /// tickets stay good over a restart.
+    pub fn listen(mut self, addr: SocketAddr) -> Self {
+        self.listen = addr;
+        self
+    }
+
+    /// Finds and is found by nodes on the local network (mDNS). Off unless asked for.
+    pub fn lan_discovery(mut self, on: bool) -> Self {
+        self.lan_discovery = on;
+        self
+    }
+
+    /// Refuses to fetch what would let the blobs grow beyond `bytes`.
+    pub fn quota(mut self, bytes: ByteSize) -> Self {
+        self.quota = Some(bytes);
+        self
+    }
+
+    /// Serves at most `count` connections at once.
+    pub fn connections_max(mut self, count: usize) -> Self {
+        self.connections_max = count.max(1);
+        self
+    }
+
+    /// The folders.
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// The address asked for.
+    pub fn listen_addr(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// Whether nodes on the local network are looked for.
+    pub fn is_lan_discovery(&self) -> bool {
+        self.lan_discovery
+    }
+
+    /// The ceiling for blobs, when there is one.
+    pub fn blob_quota(&self) -> Option<ByteSize> {
+        self.quota
+    }
+
+    /// The ceiling for connections.
+    pub fn connection_ceiling(&self) -> usize {
+        self.connections_max
+    }
+
+    /// The publisher's secret, mode 0600.
+    pub fn identity_path(&self) -> PathBuf {
+        self.home.data.join("identity.key")
+    }
+
+    /// The node's secret, mode 0600.
+    pub fn node_key_path(&self) -> PathBuf {
+        self.home.data.join("node.key")
+    }
+
+    /// Statements, peers, holds and installs.
+    pub fn store_dir(&self) -> PathBuf {
+        self.home.data.join("store")
+    }
+
+    /// File contents.
+    pub fn blobs_dir(&self) -> PathBuf {
+        self.home.data.join("blobs")
+    }
+
+    /// Installed packages.
+    pub fn packages_dir(&self) -> PathBuf {
+        self.home.data.join("packages")
+    }
+
+    /// The search index.
+    pub fn index_dir(&self) -> PathBuf {
+        self.home.cache.join("index")
+    }
+
+    /// The UDP port of last time.
+    pub fn port_path(&self) -> PathBuf {
+        self.home.state.join("port")
+    }
+
+    /// The control socket.
+    pub fn socket_path(&self) -> PathBuf {
+        self.home.runtime.join("control.sock")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_of_a_node_at_a_folder_lies_inside_it() {
+        let dir = Path::new("/some/where");
+        let config = NodeConfig::at(dir);
+        for path in [
+            config.identity_path(),
+            config.node_key_path(),
+            config.store_dir(),
+            config.blobs_dir(),
+            config.packages_dir(),
+            config.index_dir(),
+            config.port_path(),
+            config.socket_path(),
+        ] {
+            assert!(path.starts_with(dir), "{}", path.display());
+        }
+    }
+}

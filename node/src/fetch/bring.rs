@@ -1,0 +1,360 @@
+//! Decides what is missing of a variant, has it fetched and makes it last.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use catalog::digest::Digest;
+use catalog::path::TreePath;
+use catalog::size::ByteSize;
+use catalog::store::{Hold, HoldReason};
+use catalog::tree::{TREE_BYTES_MAX, TREE_ENTRIES_MAX, Tree, TreeEntry};
+use catalog::variant::Variant;
+
+use super::board::{self, PIECE_BYTES, Wanted};
+use super::session::Session;
+use super::tally::Tally;
+use super::{FetchError, OnProgress};
+use crate::access;
+use crate::blobs::{Blobs, Holding};
+use crate::blocking::blocking;
+use crate::disk;
+use crate::lookup::Chosen;
+use crate::node::{Inner, now};
+
+/// From this many files on, listing all blobs is cheaper than asking for each.
+const LIST_FILES_MIN: usize = 64;
+/// How many paths an error suggests.
+const NEAR_MAX: usize = 5;
+
+/// Which part of a variant is wanted.
+#[derive(Clone, Copy)]
+pub(crate) enum Part<'a> {
+    /// Only the file list.
+    Tree,
+    /// These files and folders.
+    Paths(&'a [TreePath]),
+    /// Everything.
+    Whole,
+}
+
+/// What is wanted.
+pub(crate) struct Want<'a> {
+    pub reference: &'a str,
+    pub variant: &'a Variant,
+    pub part: Part<'a>,
+}
+
+impl<'a> Want<'a> {
+    pub(crate) fn of(chosen: &'a Chosen, part: Part<'a>) -> Self {
+        Self { reference: &chosen.reference, variant: &chosen.variant, part }
+    }
+}
+
+/// What is here now.
+pub(crate) struct Brought {
+    pub tree: Tree,
+    /// How many files were wanted, and their size.
+    pub files: u64,
+    pub bytes: ByteSize,
+    /// What came over the wire.
+    pub moved: u64,
+}
+
+/// Sees to it that the wanted part of a variant is here, whole and on disk.
+pub(crate) async fn bring(
+    node: &Arc<Inner>,
+    want: &Want<'_>,
+    progress: &OnProgress,
+) -> Result<Brought, FetchError> {
+    let variant = want.variant;
+    let _turn = node.fetching.take(variant.root).await;
+    let blobs = node.blobs().await?;
+    let writer = Arc::new(blobs.writer().await);
+    let was_whole = access::is_whole(node, &variant.root)?;
+    if !was_whole {
+        hold(node, variant.root, HoldReason::Partial).await?;
+    }
+    let tally = Tally::new(progress.clone());
+    let reference = want.reference;
+    let mut session = None;
+
+    let tree = match local_head(blobs, variant).await {
+        Some((sequence, tree)) => checked(want, &sequence, &tree)?,
+        None => {
+            let sequence_bytes = sequence_bytes(want)?;
+            let opened = Session::new(node.clone(), reference, variant.root, tally.clone()).await?;
+            let session = session.insert(opened);
+            let head = session.head(variant.tree, sequence_bytes, TREE_BYTES_MAX as u64).await?;
+            let tree = checked(want, &head.0, &head.1)?;
+            writer.import_many(vec![head.0, head.1]).await?;
+            tree
+        }
+    };
+    let selected = select(want, &tree)?;
+    let total: ByteSize = selected.iter().map(|file| ByteSize::bytes(file.size)).sum();
+    let missing = missing(blobs, want, selected.clone()).await?;
+    let missing_bytes =
+        missing.iter().flat_map(|file| &file.missing).map(|r| r.end - r.start).sum();
+    tally.expect(total.as_u64(), total.as_u64().saturating_sub(missing_bytes));
+
+    if !missing.is_empty() {
+        check_room(node, blobs, ByteSize::bytes(missing_bytes))?;
+        let session = match &mut session {
+            Some(session) => session,
+            None => {
+                let opened =
+                    Session::new(node.clone(), reference, variant.root, tally.clone()).await?;
+                session.insert(opened)
+            }
+        };
+        session.transfer(board::cut(&missing), blobs, &writer).await?;
+    }
+    writer.sync().await?;
+    tally.report();
+    if matches!(want.part, Part::Whole) && !was_whole {
+        hold(node, variant.root, HoldReason::Fetched).await?;
+        let (store, root) = (node.store.clone(), variant.root);
+        blocking(move || store.release_hold(&root, HoldReason::Partial)).await?;
+    }
+    Ok(Brought { files: selected.len() as u64, bytes: total, moved: tally.bytes_moved(), tree })
+}
+
+async fn hold(node: &Inner, root: Digest, reason: HoldReason) -> Result<(), FetchError> {
+    let store = node.store.clone();
+    Ok(blocking(move || store.hold(&Hold { root, reason, since: now() })).await?)
+}
+
+/// The hash sequence and the tree, when both are here.
+async fn local_head(blobs: &Blobs, variant: &Variant) -> Option<(Bytes, Bytes)> {
+    let sequence = blobs.bytes(&variant.root, crate::recovery::SEQUENCE_BYTES_MAX).await.ok()?;
+    let tree = blobs.bytes(&variant.tree, TREE_BYTES_MAX as u64).await.ok()?;
+    Some((sequence, tree))
+}
+
+/// The tree of a variant that is here, if it is one.
+pub(crate) async fn local_tree(blobs: &Blobs, variant: &Variant) -> Option<Tree> {
+    let (sequence, tree) = local_head(blobs, variant).await?;
+    let want = Want { reference: "", variant, part: Part::Tree };
+    checked(&want, &sequence, &tree).ok()
+}
+
+/// How long the hash sequence of a release with so many files is.
+fn sequence_bytes(want: &Want<'_>) -> Result<u64, FetchError> {
+    if want.variant.files > TREE_ENTRIES_MAX as u64 {
+        return Err(inconsistent(want, format!("it claims {} files", want.variant.files)));
+    }
+    Ok(32 * (want.variant.files + 1))
+}
+
+/// Reads the tree and holds it against everything the publisher signed about it.
+fn checked(want: &Want<'_>, sequence: &[u8], tree: &[u8]) -> Result<Tree, FetchError> {
+    let Variant { tree: digest, size, files, .. } = want.variant;
+    let wrong = |what: String| inconsistent(want, what);
+    let tree = Tree::decode(tree).map_err(|error| wrong(format!("its file list: {error}")))?;
+    tree.check_sequence(*digest, sequence).map_err(|error| wrong(error.to_string()))?;
+    if tree.size() != *size {
+        return Err(wrong(format!("its files have {}, it claims {size}", tree.size())));
+    }
+    let count = tree.files().count() as u64;
+    if count != *files {
+        return Err(wrong(format!("it has {count} files, it claims {files}")));
+    }
+    Ok(tree)
+}
+
+fn inconsistent(want: &Want<'_>, what: String) -> FetchError {
+    FetchError::Inconsistent { reference: want.reference.to_owned(), what }
+}
+
+/// A file that is wanted.
+#[derive(Clone, Copy)]
+struct Selected {
+    child: u64,
+    digest: Digest,
+    size: u64,
+}
+
+/// The files in the wanted part, in tree order.
+fn select(want: &Want<'_>, tree: &Tree) -> Result<Vec<Selected>, FetchError> {
+    let paths = match want.part {
+        Part::Tree => return Ok(Vec::new()),
+        Part::Paths(paths) => Some(paths),
+        Part::Whole => None,
+    };
+    if let Some(unknown) = paths.unwrap_or_default().iter().find(|path| !stands_in(tree, path)) {
+        return Err(FetchError::NoSuchPath {
+            reference: want.reference.to_owned(),
+            path: unknown.clone(),
+            near: near(tree, unknown),
+        });
+    }
+    let files = tree.files().filter(|file| {
+        paths.is_none_or(|paths| paths.iter().any(|path| is_at_or_below(file.path, path)))
+    });
+    Ok(files
+        .map(|file| Selected { child: file.child, digest: file.blake3, size: file.size })
+        .collect())
+}
+
+fn stands_in(tree: &Tree, path: &TreePath) -> bool {
+    tree.entries().iter().any(|entry| is_at_or_below(entry.path(), path))
+}
+
+fn is_at_or_below(path: &TreePath, above: &TreePath) -> bool {
+    let rest = path.as_str().strip_prefix(above.as_str());
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Paths that somebody who typed `path` may have meant: what lies in it when it is a folder, else
+/// what has the same name elsewhere, or a part of it.
+pub(crate) fn near(tree: &Tree, path: &TreePath) -> Vec<String> {
+    let all = || tree.entries().iter().map(TreeEntry::path);
+    let shown = |path: &TreePath| path.as_str().to_owned();
+    let inside: Vec<String> =
+        all().filter(|entry| is_at_or_below(entry, path)).map(shown).take(NEAR_MAX).collect();
+    if !inside.is_empty() {
+        return inside;
+    }
+    let name = path.file_name().to_lowercase();
+    let alike = all().filter(|entry| {
+        let other = entry.file_name().to_lowercase();
+        other.contains(&name) || name.contains(&other)
+    });
+    alike.map(shown).take(NEAR_MAX).collect()
+}
+
+/// What of the selected files is not here, each content once.
+async fn missing(
+    blobs: &Blobs,
+    want: &Want<'_>,
+    selected: Vec<Selected>,
+) -> Result<Vec<Wanted>, FetchError> {
+    let here = if selected.len() >= LIST_FILES_MIN { Some(blobs.list().await?) } else { None };
+    let mut seen = HashSet::new();
+    let mut wanted = Vec::new();
+    for Selected { child, digest, size } in selected {
+        if size == 0 || !seen.insert(digest) {
+            continue;
+        }
+        let holding = match &here {
+            Some(here) if !here.contains(&digest) => Holding::Absent,
+            _ => blobs.holding(&digest).await?,
+        };
+        let missing = match holding {
+            Holding::Whole { size: found } if found != size => {
+                return Err(inconsistent(
+                    want,
+                    format!("a file of {found} bytes is listed with {size}"),
+                ));
+            }
+            Holding::Whole { .. } => continue,
+            Holding::Partial if size > PIECE_BYTES => blobs.missing(&digest, size).await?,
+            Holding::Partial | Holding::Absent => std::iter::once(0..size).collect(),
+        };
+        wanted.push(Wanted { child, digest, size, missing });
+    }
+    Ok(wanted)
+}
+
+fn check_room(node: &Inner, blobs: &Blobs, needed: ByteSize) -> Result<(), FetchError> {
+    disk::check_room(blobs.dir(), needed)
+        .map_err(|disk::Full { needed, free }| FetchError::DiskFull { needed, free })?;
+    if let Some(quota) = node.config.blob_quota() {
+        let used = disk::used(blobs.dir());
+        let needed = used.checked_add(needed).unwrap_or(ByteSize::bytes(u64::MAX));
+        if needed > quota {
+            return Err(FetchError::Quota { needed, quota });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use catalog::digest::Sha256Digest;
+
+    fn path(text: &str) -> TreePath {
+        text.parse().unwrap()
+    }
+
+    fn tree(paths: &[(&str, u64)]) -> Tree {
+        let entries = paths.iter().map(|(at, size)| TreeEntry::File {
+            path: path(at),
+            executable: false,
+            size: *size,
+            blake3: Digest::of(at.as_bytes()),
+            sha256: Sha256Digest::from_bytes([0; 32]),
+        });
+        Tree::new(entries.collect()).unwrap()
+    }
+
+    fn variant(tree: &Tree) -> Variant {
+        let digest = Digest::of(&tree.encode());
+        Variant {
+            id: "any".parse().unwrap(),
+            requires: Default::default(),
+            prefers: Default::default(),
+            resources: Default::default(),
+            fallback: false,
+            quality: 0,
+            root: Digest::of(&tree.hash_sequence(digest)),
+            tree: digest,
+            size: tree.size(),
+            files: tree.files().count() as u64,
+        }
+    }
+
+    fn check(tree: &Tree, variant: &Variant, sequence: &[u8]) -> Result<Tree, FetchError> {
+        let want = Want { reference: "acme/x@1.0.0", variant, part: Part::Whole };
+        sequence_bytes(&want)?;
+        checked(&want, sequence, &tree.encode())
+    }
+
+    /// Threat row 16: a release whose tree, sequence, size and count do not agree is refused when
+    /// only tree and sequence are here, before any file is asked for.
+    #[test]
+    fn a_release_that_contradicts_itself_is_refused_before_its_files_are_fetched() {
+        let tree = tree(&[("a", 5), ("b", 7)]);
+        let honest = variant(&tree);
+        let sequence = tree.hash_sequence(honest.tree);
+        assert!(check(&tree, &honest, &sequence).is_ok());
+
+        let lies = [
+            Variant { size: ByteSize::bytes(11), ..honest.clone() },
+            Variant { size: ByteSize::bytes(u64::MAX), ..honest.clone() },
+            Variant { files: 1, ..honest.clone() },
+            Variant { files: 3, ..honest.clone() },
+            Variant { files: u64::MAX, ..honest.clone() },
+            Variant { tree: Digest::of(b"another tree"), ..honest.clone() },
+        ];
+        for lie in lies {
+            let refused = check(&tree, &lie, &sequence);
+            assert!(matches!(refused, Err(FetchError::Inconsistent { .. })), "{lie:?}");
+        }
+        let mut repeated = sequence.clone();
+        repeated.extend_from_slice(&sequence[32..64]);
+        let swapped = [&sequence[..32], &sequence[64..], &sequence[32..64]].concat();
+        for sequence in [&sequence[..64], &repeated, &swapped, &[][..]] {
+            let refused = check(&tree, &honest, sequence);
+            assert!(matches!(refused, Err(FetchError::Inconsistent { .. })));
+        }
+    }
+
+    #[test]
+    fn a_folder_selects_what_lies_in_it_and_nothing_else() {
+        let tree = tree(&[("bin/run", 1), ("bin/tools/x", 2), ("binary", 4), ("doc", 8)]);
+        let variant = variant(&tree);
+        let sizes = |paths: &[TreePath]| {
+            let want = Want { reference: "x", variant: &variant, part: Part::Paths(paths) };
+            select(&want, &tree).map(|files| files.iter().map(|file| file.size).sum::<u64>())
+        };
+        assert_eq!(sizes(&[path("bin")]).unwrap(), 3);
+        assert_eq!(sizes(&[path("bin/run"), path("bin")]).unwrap(), 3);
+        assert_eq!(sizes(&[path("binary")]).unwrap(), 4);
+        let unknown = sizes(&[path("lib/run")]);
+        let Err(FetchError::NoSuchPath { near, .. }) = unknown else { panic!("{unknown:?}") };
+        assert_eq!(near, ["bin/run"]);
+    }
+}

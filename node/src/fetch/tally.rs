@@ -1,0 +1,96 @@
+//! Adds up what arrives and passes it on, not too often.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::provider::Meter;
+use super::{OnProgress, TransferProgress};
+
+/// The shortest time between two reports.
+const REPORT_EVERY: Duration = Duration::from_millis(50);
+
+/// The counts of one fetch.
+pub(crate) struct Tally {
+    began: Instant,
+    /// How many providers are at work.
+    pub company: Arc<AtomicUsize>,
+    done: AtomicU64,
+    total: AtomicU64,
+    moved: AtomicU64,
+    /// When something last arrived, and when that was last reported.
+    arrived: Mutex<Instant>,
+    reported_ms: AtomicU64,
+    on: OnProgress,
+}
+
+impl Tally {
+    pub(crate) fn new(on: OnProgress) -> Arc<Self> {
+        Arc::new(Self {
+            began: Instant::now(),
+            company: Arc::default(),
+            done: AtomicU64::new(0),
+            total: AtomicU64::new(0),
+            moved: AtomicU64::new(0),
+            arrived: Mutex::new(Instant::now()),
+            reported_ms: AtomicU64::new(0),
+            on,
+        })
+    }
+
+    /// Says how much is wanted and how much of it is here already.
+    pub(crate) fn expect(&self, total: u64, done: u64) {
+        self.total.store(total, Ordering::Relaxed);
+        self.done.store(done, Ordering::Relaxed);
+        self.report();
+    }
+
+    /// Bytes that came over the wire.
+    pub(crate) fn bytes_moved(&self) -> u64 {
+        self.moved.load(Ordering::Relaxed)
+    }
+
+    /// How long nothing has arrived.
+    pub(crate) fn silence(&self) -> Duration {
+        self.arrived.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    /// Passes an event on.
+    pub(crate) fn tell(&self, event: TransferProgress) {
+        (self.on)(event);
+    }
+
+    pub(crate) fn report(&self) {
+        let total = self.total.load(Ordering::Relaxed);
+        self.tell(TransferProgress::Moving {
+            // What is fetched twice arrives twice, but is wanted once.
+            bytes_done: self.done.load(Ordering::Relaxed).min(total),
+            bytes_total: total,
+            bytes_moved: self.bytes_moved(),
+            providers: self.company.load(Ordering::Relaxed) as u64,
+        });
+    }
+}
+
+impl Meter for Tally {
+    fn stored(&self, content: u64) {
+        self.done.fetch_add(content, Ordering::Relaxed);
+        *self.arrived.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        let now = self.began.elapsed().as_millis() as u64;
+        let last = self.reported_ms.load(Ordering::Relaxed);
+        let due = now >= last + REPORT_EVERY.as_millis() as u64;
+        // Only one of the lanes that find it due reports it.
+        if due
+            && self
+                .reported_ms
+                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+        {
+            self.report();
+        }
+    }
+
+    fn moved(&self, bytes: u64) {
+        self.moved.fetch_add(bytes, Ordering::Relaxed);
+    }
+}

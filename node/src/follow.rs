@@ -1,0 +1,116 @@
+//! Keeps a serving node up to date by itself: peers that come back, news that they announce, the
+//! search index, the local network.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use catalog::permission::NodeId;
+use n0_future::StreamExt;
+use tracing::{debug, warn};
+
+use crate::endpoint::OnlineError;
+use crate::node::{Inner, Node};
+use crate::talk;
+
+/// How often peers without a connection are looked at.
+const ROUND: Duration = Duration::from_secs(1);
+/// The pause after the first failed dial; it doubles up to the last.
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+
+impl Node {
+    /// Goes online and stays connected to all known peers, taking over what they announce, until
+    /// the node shuts down. Returns as soon as it has begun.
+    ///
+    /// # Errors
+    /// [`OnlineError`] when the address cannot be used.
+    pub async fn serve(&self) -> Result<(), OnlineError> {
+        let net = self.0.net().await?.clone();
+        if let Some(nodes) = net.lan_nodes().await {
+            let inner = self.0.clone();
+            self.0.tasks.spawn(async move {
+                let mut nodes = std::pin::pin!(nodes);
+                loop {
+                    let seen = tokio::select! {
+                        () = inner.stop.cancelled() => return,
+                        seen = nodes.next() => seen,
+                    };
+                    let Some(seen) = seen else { return };
+                    if seen.node != inner.id && inner.lan.note(seen.node, seen.addrs) {
+                        inner.pull_soon(seen.node);
+                    }
+                }
+            });
+        }
+        self.0.tasks.spawn(stay_connected(self.0.clone()));
+        // What was published while the node was not reachable.
+        self.0.changed();
+        Ok(())
+    }
+}
+
+async fn stay_connected(inner: Arc<Inner>) {
+    let mut pauses: HashMap<NodeId, (Instant, Duration)> = HashMap::new();
+    loop {
+        let candidates = inner.candidates().unwrap_or_default();
+        pauses.retain(|node, _| candidates.iter().any(|candidate| candidate.node == *node));
+        for node in candidates.into_iter().map(|candidate| candidate.node) {
+            if inner.links.get(&node).is_some() {
+                pauses.remove(&node);
+                continue;
+            }
+            let now = Instant::now();
+            let (next, pause) = pauses.entry(node).or_insert((now, PAUSE_MIN));
+            if *next <= now {
+                *next = now + *pause;
+                *pause = (*pause * 2).min(PAUSE_MAX);
+                inner.pull_soon(node);
+            }
+        }
+        tokio::select! {
+            () = inner.stop.cancelled() => return,
+            () = tokio::time::sleep(ROUND) => {}
+        }
+    }
+}
+
+impl Inner {
+    /// Asks a peer for news in the background. While one question waits, another adds nothing.
+    pub(crate) fn pull_soon(self: &Arc<Self>, node: NodeId) {
+        if !self.waiting.insert(node) {
+            return;
+        }
+        let inner = self.clone();
+        self.tasks.spawn(async move {
+            let asking = async {
+                drop(inner.pulling.take(node).await);
+                inner.waiting.remove(&node);
+                if let Err(error) = inner.pull(node).await {
+                    debug!("peer {} could not be asked: {error}", node.short());
+                }
+            };
+            tokio::select! {
+                () = inner.stop.cancelled() => {}
+                () = asking => {}
+            }
+        });
+    }
+
+    /// There is something new in the store. While the node is online, peers are told and the
+    /// index follows; otherwise both happen when they are needed.
+    pub(crate) fn changed(self: &Arc<Self>) {
+        if self.open_net().is_none() || self.stop.is_cancelled() {
+            return;
+        }
+        let inner = self.clone();
+        self.tasks.spawn(async move {
+            if let Err(error) = talk::announce(&inner).await {
+                warn!("news could not be announced: {error}");
+            }
+            if let Err(error) = inner.follow_index().await {
+                warn!("the search index is late: {error}");
+            }
+        });
+    }
+}

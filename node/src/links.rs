@@ -1,0 +1,63 @@
+//! The open connections over which nodes talk about records.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use catalog::permission::NodeId;
+use iroh::endpoint::Connection;
+
+use crate::protocol::message::Hello;
+
+/// The reason with which a node that ends closes its connections.
+const CLOSED: u32 = 0;
+
+/// One open connection to each node, whoever dialled.
+#[derive(Default)]
+pub(crate) struct Links(Mutex<HashMap<NodeId, Link>>);
+
+/// An open connection and what the other side said of itself.
+#[derive(Clone)]
+pub(crate) struct Link {
+    pub connection: Connection,
+    pub hello: Arc<Hello>,
+}
+
+impl Links {
+    /// Takes up a connection; an older one to the same node ends by itself when nobody uses it.
+    pub(crate) fn insert(&self, node: NodeId, link: Link) {
+        self.map().insert(node, link);
+    }
+
+    /// The connection to `node`, if it is still open.
+    pub(crate) fn get(&self, node: &NodeId) -> Option<Link> {
+        let mut map = self.map();
+        if map.get(node).is_some_and(|link| link.connection.close_reason().is_some()) {
+            map.remove(node);
+        }
+        map.get(node).cloned()
+    }
+
+    /// Every open connection.
+    pub(crate) fn all(&self) -> Vec<(NodeId, Link)> {
+        let mut map = self.map();
+        map.retain(|_, link| link.connection.close_reason().is_none());
+        map.iter().map(|(node, link)| (*node, link.clone())).collect()
+    }
+
+    /// Closes the connection to `node`, if there is one.
+    pub(crate) fn drop_link(&self, node: &NodeId) {
+        if let Some(link) = self.map().remove(node) {
+            link.connection.close(CLOSED.into(), b"forgotten");
+        }
+    }
+
+    pub(crate) fn close(&self) {
+        for (_, link) in self.map().drain() {
+            link.connection.close(CLOSED.into(), b"closing");
+        }
+    }
+
+    fn map(&self) -> MutexGuard<'_, HashMap<NodeId, Link>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

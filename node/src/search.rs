@@ -1,0 +1,200 @@
+//! Searches the local index.
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use catalog::identity::PublisherId;
+use catalog::profile::Profile;
+use catalog::release::{PackageId, PackageKind, ReleaseId};
+use catalog::resolve::Fit;
+use catalog::store::StoreError;
+use catalog_discovery::{FollowError, IndexError, Query};
+use semver::Version;
+use serde::{Deserialize, Serialize};
+
+use crate::blocking::blocking;
+use crate::node::{Inner, Node};
+use crate::shown;
+
+/// Why a search has no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SearchError {
+    /// The index cannot be used, nor built anew.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The index cannot follow the store.
+    #[error(transparent)]
+    Follow(#[from] FollowError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What was found, best first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Found {
+    /// The packages.
+    pub hits: Vec<Hit>,
+    /// Whether there are more than asked for.
+    pub more: bool,
+    /// How long it took, in microseconds.
+    pub took_us: u64,
+}
+
+/// A package that was found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hit {
+    /// How to name it here: `acme/graphdb`.
+    pub reference: String,
+    /// The package.
+    pub package: PackageId,
+    /// Its newest version.
+    pub version: Version,
+    /// The release of that version.
+    pub id: ReleaseId,
+    /// What it is.
+    pub kind: PackageKind,
+    /// What it is, in one line.
+    pub summary: String,
+    /// How well its best variant fits, when that was asked.
+    pub fit: Option<Fit>,
+    /// How well it answers; comparable only inside one answer.
+    pub score: f32,
+}
+
+/// A search that begins when it is awaited.
+#[must_use = "a search begins when it is awaited"]
+pub struct Search {
+    node: Node,
+    text: String,
+    kind: Option<PackageKind>,
+    publisher: Option<PublisherId>,
+    fits: Fits,
+    offset: usize,
+    limit: usize,
+}
+
+enum Fits {
+    Any,
+    Here,
+    On(Box<Profile>),
+}
+
+impl Node {
+    /// Searches for packages; an empty text finds all.
+    pub fn search(&self, text: impl Into<String>) -> Search {
+        Search {
+            node: self.clone(),
+            text: text.into(),
+            kind: None,
+            publisher: None,
+            fits: Fits::Any,
+            offset: 0,
+            limit: 20,
+        }
+    }
+}
+
+impl Search {
+    /// Only packages of this kind.
+    pub fn kind(mut self, kind: PackageKind) -> Self {
+        self.kind = Some(kind);
+        self
+    }
+
+    /// Only packages of this publisher.
+    pub fn publisher(mut self, publisher: PublisherId) -> Self {
+        self.publisher = Some(publisher);
+        self
+    }
+
+    /// Only packages with a variant for this machine.
+    pub fn fits(mut self) -> Self {
+        self.fits = Fits::Here;
+        self
+    }
+
+    /// Only packages with a variant for such a machine.
+    pub fn fits_profile(mut self, profile: Profile) -> Self {
+        self.fits = Fits::On(Box::new(profile));
+        self
+    }
+
+    /// At most so many; 20 unless said.
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Passes over the first so many.
+    pub fn offset(mut self, offset: usize) -> Self {
+        self.offset = offset;
+        self
+    }
+
+    async fn run(self) -> Result<Found, SearchError> {
+        let began = Instant::now();
+        let index = self.node.0.index().await?.clone();
+        blocking(move || {
+            let store = &self.node.0.store;
+            let profile = match &self.fits {
+                Fits::Any => None,
+                Fits::Here => Some(self.node.profile()),
+                Fits::On(profile) => Some(profile.as_ref()),
+            };
+            let publishers = store.publishers()?.into_iter();
+            let petnames = publishers.filter_map(|row| Some((row.petname?, row.id)));
+            let mut query = Query::new(self.text);
+            query.kind = self.kind;
+            query.publisher = self.publisher;
+            query.fits = profile;
+            query.petnames = petnames.collect();
+            query.offset = self.offset;
+            query.limit = self.limit;
+            let found = index.find(store, &query)?;
+            let hits = found.hits.into_iter().map(|hit| {
+                Ok(Hit {
+                    reference: shown::package(store, &hit.package())?,
+                    package: hit.package(),
+                    version: hit.release.version,
+                    id: hit.id,
+                    kind: hit.release.kind,
+                    summary: hit.release.summary,
+                    fit: hit.fit,
+                    score: hit.score,
+                })
+            });
+            let hits = hits.collect::<Result<_, StoreError>>()?;
+            Ok(Found { hits, more: found.more, took_us: began.elapsed().as_micros() as u64 })
+        })
+        .await
+    }
+}
+
+impl IntoFuture for Search {
+    type Output = Result<Found, SearchError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl fmt::Debug for Search {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Search({:?})", self.text)
+    }
+}
+
+impl Inner {
+    /// Brings the search index up to date.
+    pub(crate) async fn follow_index(self: &Arc<Self>) -> Result<(), SearchError> {
+        let index = self.index().await?.clone();
+        let inner = self.clone();
+        blocking(move || Ok(index.follow(&inner.store).map(drop)?)).await
+    }
+}

@@ -1,0 +1,7 @@
+//! Journeys between real nodes on the loopback interface, and attacks on them.
+
+mod attacks;
+mod fixture;
+mod install;
+mod records;
+mod upkeep;

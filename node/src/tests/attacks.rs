@@ -1,0 +1,258 @@
+//! Peers that lie, strangers that probe, and nodes that are not who they say.
+
+use std::collections::BTreeSet;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use catalog::digest::Digest;
+use catalog::permission::{NodeId, Permission};
+use iroh::endpoint::VarInt;
+use iroh_blobs::protocol::Request;
+use iroh_blobs::provider::events::EventSender;
+use iroh_blobs::provider::{StreamPair, handle_get};
+use iroh_blobs::util::SendStream;
+
+use super::fixture::{Events, Machine, draft, noise, reference, simple};
+use crate::fetch::TransferProgress;
+use crate::fetch::provider::{Meter, Provider, ProviderError};
+use crate::peers::ConnectError;
+use crate::ticket::Ticket;
+use crate::{access, endpoint};
+
+/// Flips one bit of the file.
+pub(super) fn flip(path: &Path, at: u64) {
+    let mut file = std::fs::File::options().read(true).write(true).open(path).unwrap();
+    let mut byte = [0];
+    file.seek(SeekFrom::Start(at)).unwrap();
+    file.read_exact(&mut byte).unwrap();
+    file.seek(SeekFrom::Start(at)).unwrap();
+    file.write_all(&[byte[0] ^ (1 << (at % 8))]).unwrap();
+}
+
+fn contents(machine: &Machine, digest: &Digest) -> std::path::PathBuf {
+    machine.dir.path().join("data/blobs/data").join(format!("{digest}.data"))
+}
+
+/// Threat row 1: whatever byte of a provider's copy rots, nothing wrong reaches the disk of those
+/// who fetch from it, and another provider is used.
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_rot_at_one_provider_come_from_another() {
+    let (a, b) = (Machine::publisher("acme").await, Machine::new().await);
+    let bytes = noise(5_000_000, 1);
+    let files: &[(&str, Vec<u8>)] = &[("bin/run", bytes.clone())];
+    a.publish(draft(a.dir.path(), "graphdb", "1.0.0", &[("any", files)])).await;
+    b.meet(&a).await;
+    b.node.install(&reference("acme/graphdb")).await.unwrap();
+    let rotten = contents(&a, &Digest::of(&bytes));
+    for round in 0..20 {
+        flip(&rotten, round * 249_989);
+    }
+    let c = Machine::new().await;
+    c.meet(&a).await;
+    c.meet(&b).await;
+    let installed = c.node.install(&reference("acme/graphdb")).await.unwrap();
+    assert_eq!(std::fs::read(installed.path.unwrap().join("bin/run")).unwrap(), bytes);
+    assert!(c.node.verify().await.unwrap().is_clean());
+}
+
+/// Threat row 1, on the wire: a provider that changes a bit in what it sends is noticed before
+/// anything of that range is kept, and is not asked again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_sends_wrong_bytes_is_dropped_and_the_other_finishes() {
+    let (a, liar) = (Machine::publisher("acme").await, Machine::new().await);
+    let bytes = noise(6_000_000, 1);
+    let files: &[(&str, Vec<u8>)] = &[("bin/run", bytes.clone()), ("doc", noise(9000, 2))];
+    a.publish(draft(a.dir.path(), "graphdb", "1.0.0", &[("any", files)])).await;
+    liar.meet(&a).await;
+    liar.node.install(&reference("acme/graphdb")).await.unwrap();
+    // It has the right bytes and sends others.
+    let (lying, address) = lie(&liar).await;
+
+    for round in 0..6 {
+        let c = Machine::new().await;
+        c.meet(&a).await;
+        let ticket = Ticket::new(lying.id, vec![address]);
+        c.node.0.lan.note(ticket.node(), ticket.addrs().to_vec());
+        lying.at.store(50_000 + round * 131_071, Ordering::Relaxed);
+        let events = Events::default();
+        let install = c.node.install(&reference("acme/graphdb")).progress(events.recorder());
+        let installed = install.await.unwrap();
+        assert_eq!(std::fs::read(installed.path.unwrap().join("bin/run")).unwrap(), bytes);
+        assert!(c.node.verify().await.unwrap().is_clean());
+        let dropped = events.all().into_iter().any(|event| {
+            matches!(event, TransferProgress::ProviderLost { node, reason }
+                if node == lying.id && reason.contains("wrong bytes"))
+        });
+        let lied = lying.lied.swap(0, Ordering::Relaxed) > 0;
+        assert_eq!(dropped, lied, "round {round}: whoever lies is dropped");
+    }
+    lying.endpoint.close().await;
+}
+
+/// A provider of `machine`'s contents that flips one bit of each stream.
+struct Lying {
+    id: NodeId,
+    endpoint: iroh::Endpoint,
+    at: Arc<AtomicU64>,
+    lied: Arc<AtomicUsize>,
+}
+
+async fn lie(machine: &Machine) -> (Lying, std::net::SocketAddr) {
+    let endpoint = iroh::Endpoint::builder(iroh::endpoint::presets::Minimal)
+        .alpns(vec![access::ALPN.to_vec()])
+        .clear_ip_transports()
+        .bind_addr("127.0.0.1:0")
+        .unwrap()
+        .bind()
+        .await
+        .unwrap();
+    let (at, lied) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicUsize::new(0)));
+    let id = NodeId::from_bytes(*endpoint.id().as_bytes());
+    let address = endpoint.bound_sockets()[0];
+    let store = machine.node.0.blobs().await.unwrap().api().clone();
+    let lying = Lying { id, endpoint: endpoint.clone(), at: at.clone(), lied: lied.clone() };
+    tokio::spawn(async move {
+        while let Some(incoming) = endpoint.accept().await {
+            let (store, at, lied) = (store.clone(), at.clone(), lied.clone());
+            tokio::spawn(async move {
+                let Ok(connection) = incoming.await else { return };
+                while let Ok((send, mut receive)) = connection.accept_bi().await {
+                    let Ok((Request::Get(request), _)) = Request::read_async(&mut receive).await
+                    else {
+                        return;
+                    };
+                    let send = Flipping {
+                        send,
+                        sent: 0,
+                        at: at.load(Ordering::Relaxed),
+                        lied: lied.clone(),
+                    };
+                    let pair = StreamPair::new(0, receive, send, EventSender::DEFAULT);
+                    tokio::spawn(handle_get(pair, store.clone(), request));
+                }
+            });
+        }
+    });
+    (lying, address)
+}
+
+struct Flipping {
+    send: iroh::endpoint::SendStream,
+    sent: u64,
+    at: u64,
+    lied: Arc<AtomicUsize>,
+}
+
+impl Flipping {
+    fn flipped(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut bytes = bytes.to_vec();
+        if let Some(at) = self.at.checked_sub(self.sent)
+            && let Some(byte) = usize::try_from(at).ok().and_then(|at| bytes.get_mut(at))
+        {
+            *byte ^= 4;
+            self.lied.fetch_add(1, Ordering::Relaxed);
+        }
+        self.sent += bytes.len() as u64;
+        bytes
+    }
+}
+
+impl SendStream for Flipping {
+    async fn send_bytes(&mut self, bytes: Bytes) -> std::io::Result<()> {
+        let bytes = self.flipped(&bytes);
+        SendStream::send_bytes(&mut self.send, bytes.into()).await
+    }
+
+    async fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        let bytes = self.flipped(bytes);
+        SendStream::send(&mut self.send, &bytes).await
+    }
+
+    async fn sync(&mut self) -> std::io::Result<()> {
+        SendStream::sync(&mut self.send).await
+    }
+
+    fn reset(&mut self, code: VarInt) -> std::io::Result<()> {
+        SendStream::reset(&mut self.send, code)
+    }
+
+    async fn stopped(&mut self) -> std::io::Result<Option<VarInt>> {
+        SendStream::stopped(&mut self.send).await
+    }
+
+    fn id(&self) -> u64 {
+        SendStream::id(&self.send)
+    }
+}
+
+struct Silent;
+
+impl Meter for Silent {
+    fn stored(&self, _content: u64) {}
+    fn moved(&self, _bytes: u64) {}
+}
+
+/// Asks `server` for a content root on behalf of `asker`.
+async fn ask(asker: &Machine, server: &Machine, root: Digest, tree: Digest) -> Result<(), String> {
+    let net = asker.node.0.net().await.unwrap();
+    let connection = net.dial(server.node.id(), &server.node.addrs(), access::ALPN).await.unwrap();
+    let provider = Provider { node: server.node.id(), connection, company: Arc::default() };
+    match provider.head(root, tree, 32 * 5, 1 << 20, &Silent).await {
+        Ok(_) => Ok(()),
+        Err(error @ ProviderError::Refused) => Err(error.to_string()),
+        Err(error) => Err(format!("{error:?}")),
+    }
+}
+
+/// Threat row 48: who may not read a release gets, for its contents, the very answer that everybody
+/// gets for contents that do not exist.
+#[tokio::test(flavor = "multi_thread")]
+async fn denied_and_absent_are_the_same_answer() {
+    let (a, b, c) = (Machine::publisher("acme").await, Machine::new().await, Machine::new().await);
+    let mut secret = simple(a.dir.path(), "secret", "1.0.0", 1);
+    secret.permission = Permission::Restricted(BTreeSet::from([b.node.id()]));
+    let published = a.publish(secret).await;
+    a.node.online().await.unwrap();
+    let root = published.variants[0].root;
+    let release = a.node.store().release(&published.id.unwrap()).unwrap().unwrap();
+    let tree = release.variants[0].tree;
+
+    let denied = ask(&c, &a, root, tree).await;
+    let absent = ask(&c, &a, Digest::of(b"nothing"), tree).await;
+    assert!(denied.is_err());
+    assert_eq!(denied, absent);
+    // Nor by the hash of a file or of the tree, which are no content roots.
+    for digest in [tree, Digest::of(&noise(3_000_000, 1))] {
+        assert_eq!(ask(&c, &a, digest, tree).await, absent);
+    }
+    // The control: the same question from somebody who may read it is answered.
+    assert_eq!(ask(&b, &a, root, tree).await, Ok(()));
+    // And everybody learns by it that no other kind of request is served.
+    let net = c.node.0.net().await.unwrap();
+    let connection = net.dial(a.node.id(), &a.node.addrs(), access::ALPN).await.unwrap();
+    let observed = iroh_blobs::protocol::ObserveRequest::new(crate::blobs::hash(&root));
+    let store = iroh_blobs::store::mem::MemStore::new();
+    let mut answers = std::pin::pin!(store.remote().observe(connection, observed));
+    assert!(matches!(n0_future::StreamExt::next(&mut answers).await, Some(Err(_))));
+}
+
+/// Threat row 49: at the address of a node answers another: the handshake fails, and no question
+/// is ever asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_impostor_at_a_known_address_is_not_talked_to() {
+    let (a, impostor, b) =
+        (Machine::publisher("acme").await, Machine::new().await, Machine::new().await);
+    impostor.node.online().await.unwrap();
+    let ticket = Ticket::new(a.node.id(), impostor.node.addrs());
+    let error = b.node.connect(&ticket).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Unreachable { .. }), "{error:?}");
+    assert!(b.node.peers().await.unwrap().is_empty());
+    assert!(impostor.node.0.links.all().is_empty());
+    // The control: the right id at the same address is talked to.
+    let ticket = Ticket::new(impostor.node.id(), impostor.node.addrs());
+    assert!(b.node.connect(&ticket).await.is_ok());
+    assert_eq!(endpoint::node_id(&b.node.0.key), b.node.id());
+}
