@@ -43,6 +43,7 @@ impl Index {
     /// # Errors
     /// The index stays as it was at its last commit, so a search still answers, late.
     pub fn follow(&self, store: &Store) -> Result<u64, FollowError> {
+        let _alone = self.following();
         let mut cursor = self.cursor();
         // Another store, or this one brought back from a backup: nothing here can be relied on.
         if cursor.store != store.epoch() || cursor.change > store.last_change()? {

@@ -37,6 +37,7 @@ pub struct Index {
     view: RwLock<Arc<View>>,
     // Opened at the first write: a command that only searches never starts a writer's threads.
     writer: Mutex<Option<IndexWriter>>,
+    following: Mutex<()>,
 }
 
 /// One opened state of the files.
@@ -90,6 +91,7 @@ impl Index {
             dir: dir.to_owned(),
             view: RwLock::new(Arc::new(view)),
             writer: Mutex::new(None),
+            following: Mutex::new(()),
         })
     }
 
@@ -163,6 +165,11 @@ impl Index {
 
     pub(crate) fn view(&self) -> Arc<View> {
         self.view.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Held by whoever follows the store: two at a time would read everything twice.
+    pub(crate) fn following(&self) -> MutexGuard<'_, ()> {
+        self.following.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn damaged(&self, reason: String) -> IndexError {

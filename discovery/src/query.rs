@@ -38,7 +38,7 @@ pub struct Query<'a> {
 }
 
 /// One page of what was found, best first.
-#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub struct Found {
     /// The packages, at most as many as the limit.
     pub hits: Vec<Hit>,
@@ -47,7 +47,7 @@ pub struct Found {
 }
 
 /// A package that answers a query.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Hit {
     /// Its newest release that is not yanked.
     pub id: ReleaseId,

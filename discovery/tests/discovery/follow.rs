@@ -133,6 +133,26 @@ fn a_lost_or_damaged_index_is_read_from_the_store_again() {
 }
 
 #[test]
+fn many_may_follow_and_search_at_once() {
+    let publisher = Publisher::new();
+    let index = publisher.index();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    index.find(&publisher.store, &Query::new("graphdb")).unwrap();
+                }
+            });
+        }
+        for version in 1..10 {
+            publisher.publish("graphdb", &format!("{version}.0.0"));
+        }
+    });
+    assert_eq!(publisher.shown(&index, "graphdb").as_deref(), Some("9.0.0"));
+    assert_eq!(index.packages(), 1);
+}
+
+#[test]
 fn an_index_of_another_store_starts_over() {
     let (ours, theirs) = (Publisher::new(), Publisher::new());
     ours.publish("graphdb", "1.0.0");
