@@ -4,7 +4,7 @@
 //! dialler has to show first that its address is its own; a connection that breaks a rule ends, and
 //! nothing else does.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -55,16 +55,12 @@ pub(crate) async fn accept(node: Arc<Inner>, net: Arc<Net>) {
     }
 }
 
-async fn welcome(node: Arc<Inner>, guests: Arc<Guests>, incoming: Incoming) {
+async fn welcome(node: Arc<Inner>, guests: Arc<Guests<Connection>>, incoming: Incoming) {
     let shaken = async { incoming.accept().ok()?.await.ok() };
     let Ok(Some(connection)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, shaken).await else {
         return;
     };
-    let who = remote(&connection);
-    let Some(_guest) = guests.admit(who) else {
-        connection.close(LIMIT.into(), b"too many connections");
-        return;
-    };
+    let _guest = guests.admit(remote(&connection), connection.clone());
     match connection.alpn() {
         protocol::ALPN => talk::answer(node, connection).await,
         access::ALPN => access::serve(node, connection).await,
@@ -75,34 +71,57 @@ async fn welcome(node: Arc<Inner>, guests: Arc<Guests>, incoming: Incoming) {
 /// The code with which a connection too many is closed.
 const LIMIT: u32 = 2;
 
-/// Counts the connections of each node.
-#[derive(Default)]
-struct Guests(Mutex<HashMap<NodeId, usize>>);
-
-struct Guest {
-    guests: Arc<Guests>,
-    node: NodeId,
+/// What a new connection can push out.
+trait Close {
+    fn close_superseded(&self);
 }
 
-impl Guests {
-    fn admit(self: &Arc<Self>, node: NodeId) -> Option<Guest> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(node).or_default();
-        if *count >= CONNECTIONS_PER_NODE_MAX {
-            return None;
-        }
-        *count += 1;
-        Some(Guest { guests: self.clone(), node })
+impl Close for Connection {
+    fn close_superseded(&self) {
+        self.close(LIMIT.into(), b"superseded by newer connections");
     }
 }
 
-impl Drop for Guest {
+/// The connections of each node, oldest first.
+///
+/// A node that has too many loses its oldest: after a crash its old ones look alive for a while,
+/// and must not keep it out.
+struct Guests<C>(Mutex<HashMap<NodeId, VecDeque<(u64, C)>>>);
+
+struct Guest<C: Close> {
+    guests: Arc<Guests<C>>,
+    node: NodeId,
+    id: u64,
+}
+
+impl<C> Default for Guests<C> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<C: Close> Guests<C> {
+    fn admit(self: &Arc<Self>, node: NodeId, connection: C) -> Guest<C> {
+        let mut nodes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let connections = nodes.entry(node).or_default();
+        if connections.len() >= CONNECTIONS_PER_NODE_MAX
+            && let Some((_, oldest)) = connections.pop_front()
+        {
+            oldest.close_superseded();
+        }
+        let id = connections.back().map_or(0, |(id, _)| id + 1);
+        connections.push_back((id, connection));
+        Guest { guests: self.clone(), node, id }
+    }
+}
+
+impl<C: Close> Drop for Guest<C> {
     fn drop(&mut self) {
-        let mut counts = self.guests.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.node) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.node);
+        let mut nodes = self.guests.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(connections) = nodes.get_mut(&self.node) {
+            connections.retain(|(id, _)| *id != self.id);
+            if connections.is_empty() {
+                nodes.remove(&self.node);
             }
         }
     }
@@ -139,20 +158,28 @@ pub(crate) async fn streams<S, F>(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
 
+    impl Close for Arc<AtomicBool> {
+        fn close_superseded(&self) {
+            self.store(true, Ordering::Relaxed);
+        }
+    }
+
     #[test]
-    fn a_node_has_only_so_many_connections_at_once() {
+    fn a_node_with_too_many_connections_loses_its_oldest() {
         let guests = Arc::new(Guests::default());
-        let node = NodeId::from_bytes([1; 32]);
-        let mut admitted: Vec<_> =
-            (0..CONNECTIONS_PER_NODE_MAX).map(|_| guests.admit(node)).collect();
-        assert!(admitted.iter().all(Option::is_some));
-        assert!(guests.admit(node).is_none());
-        assert!(guests.admit(NodeId::from_bytes([2; 32])).is_some());
-        admitted.pop();
-        assert!(guests.admit(node).is_some());
+        let (node, other) = (NodeId::from_bytes([1; 32]), NodeId::from_bytes([2; 32]));
+        let closed: Vec<Arc<AtomicBool>> =
+            (0..CONNECTIONS_PER_NODE_MAX + 2).map(|_| Arc::default()).collect();
+        let _other = guests.admit(other, Arc::default());
+        let admitted: Vec<_> = closed.iter().map(|flag| guests.admit(node, flag.clone())).collect();
+        let closed: Vec<bool> = closed.iter().map(|flag| flag.load(Ordering::Relaxed)).collect();
+        assert!(closed[..2].iter().all(|closed| *closed));
+        assert!(!closed[2..].iter().any(|closed| *closed));
         drop(admitted);
-        assert!(guests.0.lock().unwrap().is_empty());
+        assert_eq!(guests.0.lock().unwrap().len(), 1);
     }
 }

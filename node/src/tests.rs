@@ -3,5 +3,6 @@
 mod attacks;
 mod fixture;
 mod install;
+mod kill;
 mod records;
 mod upkeep;

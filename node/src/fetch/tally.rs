@@ -8,7 +8,7 @@ use super::provider::Meter;
 use super::{OnProgress, TransferProgress};
 
 /// The shortest time between two reports.
-const REPORT_EVERY: Duration = Duration::from_millis(50);
+const REPORT_EVERY: Duration = Duration::from_millis(if cfg!(test) { 1 } else { 50 });
 
 /// The counts of one fetch.
 pub(crate) struct Tally {

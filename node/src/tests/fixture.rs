@@ -56,7 +56,7 @@ impl Machine {
     }
 }
 
-async fn open(dir: &Path) -> Node {
+pub(super) async fn open(dir: &Path) -> Node {
     let config = NodeConfig::at(dir).listen("127.0.0.1:0".parse().unwrap());
     let profile =
         Profile::named("x86-64-v3").or_else(|| Profile::names().next().and_then(Profile::named));

@@ -212,3 +212,31 @@ async fn an_interrupted_install_goes_on_where_it_was() {
     let run = std::fs::read(installed.path.unwrap().join("bin/run")).unwrap();
     assert_eq!(run, noise(40_000_000, 1));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_install_goes_on_when_its_only_provider_was_away() {
+    let (a, b) = (Machine::publisher("acme").await, Machine::new().await);
+    let files: &[(&str, Vec<u8>)] = &[("bin/run", noise(40_000_000, 1))];
+    a.publish(draft(a.dir.path(), "graphdb", "1.0.0", &[("any", files)])).await;
+    b.meet(&a).await;
+    let (halfway, reached) = tokio::sync::oneshot::channel();
+    let halfway = std::sync::Mutex::new(Some(halfway));
+    let install = b.node.install(&reference("acme/graphdb")).progress(move |event| {
+        if let TransferProgress::Moving { bytes_done, .. } = event
+            && bytes_done > 5_000_000
+            && let Some(halfway) = halfway.lock().unwrap().take()
+        {
+            halfway.send(()).ok();
+        }
+    });
+    let away = async {
+        reached.await.unwrap();
+        let a = a.restart().await;
+        a.node.online().await.unwrap();
+        a
+    };
+    let (installed, a) = tokio::join!(install.into_future(), away);
+    let run = std::fs::read(installed.unwrap().path.unwrap().join("bin/run")).unwrap();
+    assert_eq!(run, noise(40_000_000, 1));
+    a.node.shutdown().await.unwrap();
+}
