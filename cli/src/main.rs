@@ -1,2 +1,59 @@
-//! x
-fn main() {}
+//! The `catalog` command: words, exit codes and bars around a [`catalog_node::Node`].
+//!
+//! What a command does is decided in the crates below; here is how it is asked for and how its
+//! answer is shown.
+
+mod args;
+mod bars;
+mod command;
+mod demo;
+mod escape;
+mod line;
+mod near;
+mod places;
+mod screen;
+mod session;
+mod settings;
+mod stop;
+mod wrong;
+
+use std::process::ExitCode;
+
+use catalog_node::control::Exit;
+use clap::Parser;
+
+use crate::args::{Cli, Global};
+use crate::screen::Screen;
+use crate::settings::Settings;
+use crate::stop::Stop;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.exit_code() == 0 => {
+            // Help and version; a reader that goes away has read enough.
+            let _ = error.print();
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => return end(&wrong::global_flags(), Err(wrong::failure(&error).into())),
+    };
+    let global = cli.global.clone();
+    end(&global, command::run(cli))
+}
+
+/// Shows how it ended and makes an exit code of it.
+fn end(global: &Global, result: Result<(), Stop>) -> ExitCode {
+    let exit = match result {
+        Ok(()) | Err(Stop::PipeClosed) => Exit::Ok,
+        Err(Stop::Shown(exit)) => exit,
+        Err(Stop::Failed(failure)) => {
+            // The settings may be what is wrong, so only flags and environment count here.
+            let mut settings = Settings::defaults();
+            let _ = settings.read_environment();
+            let _ = settings.read_flags(global);
+            Screen::new(&settings, global.quiet).fail(&failure);
+            failure.exit
+        }
+    };
+    ExitCode::from(u8::from(exit))
+}

@@ -9,6 +9,7 @@ mod access;
 mod blobs;
 mod blocking;
 pub mod config;
+pub mod control;
 mod disk;
 mod endpoint;
 pub mod fetch;

@@ -1,0 +1,206 @@
+//! The command line: every verb, flag and example.
+//!
+//! Only words live here. What a flag falls back to is decided in one place,
+//! [`settings`](crate::settings), so that the command line, the environment and the settings files
+//! cannot disagree.
+
+mod administer;
+mod author;
+mod consume;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use administer::{
+    CompletionsArgs, ConfigCommand, ConfigFileArgs, DaemonCommand, DaemonStartArgs, DemoArgs,
+    KeyCommand, ManArgs, PeerCommand, ProfileCommand,
+};
+pub use author::{
+    ChannelArgs, ImportArgs, ImportCommand, InitArgs, LintArgs, NamedArgs, NewArgs, PublishArgs,
+    YankArgs,
+};
+pub use consume::{
+    CatArgs, ChoiceArgs, ExplainArgs, FetchArgs, GcArgs, InfoArgs, InstallArgs, ListArgs, PathArgs,
+    RemoveArgs, RollbackArgs, SearchArgs, UpdateArgs, VerifyArgs,
+};
+
+/// Publish once with every hardware variant; find it; install the one that fits.
+#[derive(Debug, Parser)]
+#[command(
+    name = "catalog",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = "First steps:\n  \
+        catalog demo                 see all of it work, offline, in a few seconds\n  \
+        catalog init --alias acme    make an identity to publish with\n  \
+        catalog peer add TICKET      meet another node, then `catalog search`\n\n\
+        Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 nothing fits, 5 network (retry helps),\n  \
+        6 integrity, 7 not permitted, 8 disk or quota, 9 store busy, 130 interrupted."
+)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Keep everything in this one folder [env: CATALOG_HOME]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub home: Option<PathBuf>,
+    /// Read this settings file instead of the usual one of this user [env: CATALOG_CONFIG]
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "no_config")]
+    pub config: Option<PathBuf>,
+    /// Read no settings file at all
+    #[arg(long, global = true)]
+    pub no_config: bool,
+    /// How to print data: auto, human, json, jsonl or plain [env: CATALOG_FORMAT]
+    #[arg(long, global = true, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// The same as --format json
+    #[arg(long, global = true, conflicts_with = "format")]
+    pub json: bool,
+    /// When to use colour: auto, always or never [env: CATALOG_COLOR, NO_COLOR, CLICOLOR_FORCE]
+    #[arg(long, global = true, value_name = "WHEN")]
+    pub color: Option<String>,
+    /// How to show progress: auto, bar, plain, json or none [env: CATALOG_PROGRESS]
+    #[arg(long, global = true, value_name = "HOW")]
+    pub progress: Option<String>,
+    /// The same as --progress none
+    #[arg(long, global = true, conflicts_with = "progress")]
+    pub no_progress: bool,
+    /// Say yes to every question beforehand
+    #[arg(short, long, global = true)]
+    pub yes: bool,
+    /// Never ask: fail, and name the flag that would have answered
+    #[arg(long, global = true)]
+    pub no_input: bool,
+    /// Print results and errors only
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Tell more on stderr (-v, -vv) [env: RUST_LOG]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// Every verb.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    // Authors.
+    /// Make the identity that signs what you publish
+    Init(InitArgs),
+    /// Write a catalog.toml and folders to start a package from
+    New(NewArgs),
+    /// Check a catalog.toml and the files it names
+    Lint(LintArgs),
+    /// Sign and publish a package with all its variants
+    Publish(PublishArgs),
+    /// Withdraw a version from choice, or bring it back; nothing is deleted
+    Yank(YankArgs),
+    /// Point a channel such as `stable` at a version
+    Channel(ChannelArgs),
+    /// Publish packages of another family: npm, wheels or plain folders
+    Import(ImportArgs),
+
+    // Consumers.
+    /// Find packages; typing mistakes are forgiven
+    Search(SearchArgs),
+    /// Show a package: versions, variants, what it asks for
+    Info(InfoArgs),
+    /// Say why a variant was chosen and the others were not, or what an error code means
+    Explain(ExplainArgs),
+    /// Fetch and install the one variant that fits
+    Install(InstallArgs),
+    /// Remove an installed package
+    Remove(RemoveArgs),
+    /// Go back to the version that was installed before
+    Rollback(RollbackArgs),
+    /// List what is installed
+    List(ListArgs),
+    /// Fetch files of a package into the store without installing it
+    Fetch(FetchArgs),
+    /// Print one file of a package, fetching only that file
+    Cat(CatArgs),
+    /// Print the folder of an installed package
+    Path(PathArgs),
+    /// Install newer versions of what is installed
+    Update(UpdateArgs),
+
+    // Upkeep.
+    /// Re-hash and re-verify everything that is kept
+    Verify(VerifyArgs),
+    /// Free the space of what nothing needs any more
+    Gc(GcArgs),
+
+    // What you administer.
+    /// Add, list and remove other nodes
+    Peer {
+        /// What to do with peers.
+        #[command(subcommand)]
+        command: PeerCommand,
+    },
+    /// Show, back up and trust keys
+    Key {
+        /// What to do with keys.
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
+    /// Show what is known about this machine, or about a named profile
+    Profile {
+        /// What to do with profiles.
+        #[command(subcommand)]
+        command: ProfileCommand,
+    },
+    /// Start, stop and inspect the node that others can reach
+    Daemon {
+        /// What to do with the daemon.
+        #[command(subcommand)]
+        command: DaemonCommand,
+    },
+    /// Show this node on one screen
+    Status,
+    /// Check what commonly goes wrong, and say how to mend it
+    Doctor,
+    /// Read and change settings
+    Config {
+        /// What to do with settings.
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+    /// Write the manual pages into a folder
+    Man(ManArgs),
+    /// Run three nodes on this machine and show everything working, offline
+    Demo(DemoArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_tree_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_examples() {
+        let quiet = ["status", "doctor", "help"];
+        for command in Cli::command().get_subcommands() {
+            if quiet.contains(&command.get_name()) || command.has_subcommands() {
+                continue;
+            }
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.starts_with("Examples:"), "{} has no examples", command.get_name());
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The nouns that people administer: peers, keys, profiles, the daemon, settings.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use clap_complete::Shell;
+
+/// `catalog peer …`
+#[derive(Debug, Subcommand)]
+pub enum PeerCommand {
+    /// Meet another node by its ticket and learn its packages
+    Add {
+        /// What `catalog peer ticket` printed there
+        ticket: String,
+    },
+    /// List known peers
+    #[command(visible_alias = "ls")]
+    List,
+    /// Forget a peer
+    #[command(visible_alias = "rm")]
+    Remove {
+        /// A node id, its beginning, or the peer's alias
+        peer: String,
+    },
+    /// Ask a peer for news and say how long it took; without one, every peer
+    Ping {
+        /// A node id, its beginning, or the peer's alias
+        peer: Option<String>,
+    },
+    /// Print the ticket by which others reach this node
+    Ticket,
+}
+
+/// `catalog key …`
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Show our own identity and the publishers with a petname
+    Show,
+    /// Copy the secret identity to a file that only you can read
+    Backup {
+        /// The file to write; it must not exist
+        file: PathBuf,
+    },
+    /// Take up an identity that `key backup` wrote
+    Restore {
+        /// The file that holds it
+        file: PathBuf,
+    },
+    /// Pin a publisher under a name of your own
+    Trust {
+        /// The publisher: `cat1…`
+        id: String,
+        /// What to call it here
+        #[arg(long = "as", value_name = "NAME")]
+        petname: String,
+    },
+    /// Take a pinned name off its publisher
+    Untrust {
+        /// The name
+        petname: String,
+    },
+}
+
+/// `catalog profile …`
+#[derive(Debug, Subcommand)]
+pub enum ProfileCommand {
+    /// Show the facts about this machine or a named profile
+    Show {
+        /// A named profile or a file; without one, this machine
+        name: Option<String>,
+        /// Pretend that a fact is different
+        #[arg(long, value_name = "KEY=VALUE")]
+        set: Vec<String>,
+    },
+    /// List the named profiles
+    #[command(visible_alias = "ls")]
+    List,
+    /// Print a profile as a file for another machine
+    Export {
+        /// A named profile or a file; without one, this machine
+        name: Option<String>,
+        /// Pretend that a fact is different
+        #[arg(long, value_name = "KEY=VALUE")]
+        set: Vec<String>,
+    },
+}
+
+/// `catalog daemon …`
+#[derive(Debug, Subcommand)]
+pub enum DaemonCommand {
+    /// Start the node, so that others can reach what you publish
+    Start(DaemonStartArgs),
+    /// End the running node in good order
+    Stop,
+    /// Say whether a node is running
+    Status,
+    /// Print the last lines of its log
+    Logs {
+        /// How many lines
+        #[arg(long, default_value_t = 50)]
+        lines: usize,
+    },
+    /// Write a systemd unit that starts the node when you log in
+    Install {
+        /// Print the unit and write nothing
+        #[arg(short = 'n', long)]
+        dry_run: bool,
+    },
+}
+
+/// `catalog daemon start`
+#[derive(Args, Debug)]
+pub struct DaemonStartArgs {
+    /// Stay in the foreground and write the log to stderr
+    #[arg(long)]
+    pub foreground: bool,
+    /// Listen on this UDP address [env: CATALOG_NODE_LISTEN]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// Find nodes on the local network [env: CATALOG_NODE_LAN]
+    #[arg(long)]
+    pub lan: bool,
+    /// Serve the control API on this loopback address too, with a token [env: CATALOG_DAEMON_HTTP]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub http: Option<SocketAddr>,
+    /// Set by `daemon start` on the process it leaves in the background
+    #[arg(long, hide = true, requires = "foreground")]
+    pub detached: bool,
+}
+
+/// `catalog config …`
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print the value of a setting
+    Get {
+        /// The setting, such as `node.listen`
+        key: String,
+        /// Also say where the value comes from
+        #[arg(long)]
+        show_origin: bool,
+    },
+    /// Change a setting; comments in the file stay
+    Set {
+        /// The setting, such as `node.listen`
+        key: String,
+        /// Its new value
+        value: String,
+        /// Which file to change.
+        #[command(flatten)]
+        file: ConfigFileArgs,
+    },
+    /// Take a setting out of the file
+    Unset {
+        /// The setting
+        key: String,
+        /// Which file to change.
+        #[command(flatten)]
+        file: ConfigFileArgs,
+    },
+    /// List every setting
+    #[command(visible_alias = "ls")]
+    List {
+        /// Also say where each value comes from
+        #[arg(long)]
+        show_origin: bool,
+    },
+    /// Print where settings and everything else lie
+    Path,
+}
+
+/// Which settings file a change goes to.
+#[derive(Args, Debug)]
+pub struct ConfigFileArgs {
+    /// Change ./catalog.config.toml instead of your own file
+    #[arg(long)]
+    pub project: bool,
+}
+
+/// `catalog completions`
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    catalog completions bash > ~/.local/share/bash-completion/completions/catalog\n  \
+    catalog completions fish > ~/.config/fish/completions/catalog.fish")]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: Shell,
+}
+
+/// `catalog man`
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  catalog man ~/.local/share/man/man1 && man catalog-install")]
+pub struct ManArgs {
+    /// The folder to write them to
+    pub dir: PathBuf,
+}
+
+/// `catalog demo`
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    catalog demo\n  \
+    catalog demo --keep      leave the folder of the three nodes for a closer look")]
+pub struct DemoArgs {
+    /// Leave the folder of the three nodes behind
+    #[arg(long)]
+    pub keep: bool,
+}

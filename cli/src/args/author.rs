@@ -1,0 +1,158 @@
+//! The verbs of people who publish.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// `catalog init`
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    catalog init --alias acme\n  \
+    catalog --home ./usb-stick init --alias acme")]
+pub struct InitArgs {
+    /// What you would like others to call you
+    #[arg(long, value_name = "NAME")]
+    pub alias: Option<String>,
+}
+
+/// `catalog new`
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    catalog new notes-index\n  \
+    catalog new notes-index --kind service --variants x86-64-v3,arm64,wasm")]
+pub struct NewArgs {
+    /// The name of the package, and of the folder that is made
+    pub name: String,
+    /// app-fragment, service, client, asset, model, profile or node-set
+    #[arg(long, default_value = "service")]
+    pub kind: String,
+    /// The variants to start with, separated by commas
+    #[arg(long, value_delimiter = ',', default_value = "x86-64,arm64,wasm")]
+    pub variants: Vec<String>,
+}
+
+/// `catalog lint`
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    catalog lint\n  \
+    catalog lint packages/graphdb\n  \
+    catalog lint --json | jq .findings")]
+pub struct LintArgs {
+    /// A catalog.toml or the folder that holds one
+    #[arg(default_value = ".")]
+    pub path: PathBuf,
+}
+
+/// `catalog publish`
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    catalog publish --dry-run        what would be signed, and what it fits\n  \
+    catalog publish -y               without a question, for scripts\n  \
+    catalog publish packages/graphdb")]
+pub struct PublishArgs {
+    /// A catalog.toml or the folder that holds one
+    #[arg(default_value = ".")]
+    pub path: PathBuf,
+    /// Show what would be published and write nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+}
+
+/// `catalog yank`
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    catalog yank graphdb 1.4.0 --reason \"loses data on arm64\"\n  \
+    catalog yank graphdb 1.4.0 --undo")]
+pub struct YankArgs {
+    /// One of your own packages
+    pub name: String,
+    /// The version to withdraw
+    pub version: String,
+    /// Why; everybody sees it
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub reason: String,
+    /// Bring the version back
+    #[arg(long, conflicts_with = "reason")]
+    pub undo: bool,
+}
+
+/// `catalog channel`
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    catalog channel graphdb stable 1.4.0\n  \
+    catalog channel graphdb beta 1.5.0-rc.1")]
+pub struct ChannelArgs {
+    /// One of your own packages
+    pub name: String,
+    /// The channel to move
+    pub channel: String,
+    /// The version it points at from now on
+    pub version: String,
+}
+
+/// `catalog import`
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    catalog import npm esbuild-*.tgz\n  \
+    catalog import wheel numpy-2.3.5-*.whl --dry-run\n  \
+    catalog import dir ./site --name site --version 1.0.0 --kind asset\n\n\
+    The importer signs, never the upstream author; upstream name, version and hash are kept.")]
+pub struct ImportArgs {
+    /// The family of the files.
+    #[command(subcommand)]
+    pub family: ImportCommand,
+}
+
+/// The families that can be imported.
+#[derive(Debug, Subcommand)]
+pub enum ImportCommand {
+    /// Tarballs of `npm pack`: one variant per file, from its os, cpu and libc fields
+    Npm {
+        /// The files of one version, one for each platform
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// What to call them here.
+        #[command(flatten)]
+        named: NamedArgs,
+    },
+    /// Python wheels: one variant per file, from its tags
+    Wheel {
+        /// The files of one version, one for each platform
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// What to call them here.
+        #[command(flatten)]
+        named: NamedArgs,
+    },
+    /// A plain folder, as one variant that fits everywhere
+    Dir {
+        /// The folder
+        dir: PathBuf,
+        /// What to call it here.
+        #[command(flatten)]
+        named: NamedArgs,
+    },
+}
+
+/// What an import is called here; upstream says what is left out.
+#[derive(Args, Debug)]
+pub struct NamedArgs {
+    /// The name of the package here
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Its version here
+    #[arg(long)]
+    pub version: Option<String>,
+    /// app-fragment, service, client, asset, model, profile or node-set
+    #[arg(long)]
+    pub kind: Option<String>,
+    /// One line for lists and search
+    #[arg(long)]
+    pub summary: Option<String>,
+    /// An SPDX licence expression
+    #[arg(long)]
+    pub license: Option<String>,
+    /// Show what would be published and write nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+}

@@ -1,0 +1,194 @@
+//! Shows how far a long command is, on stderr: bars on a terminal, lines elsewhere, JSON on request.
+//!
+//! Off a terminal there is one line when an item starts, one when it ends, and one every thirty
+//! seconds in between, so that a log stays readable.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use catalog::size::ByteSize;
+use catalog_node::fetch::TransferProgress;
+use catalog_node::publish::PublishProgress;
+use catalog_node::verify::VerifyProgress;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::line::{Ink, Line};
+use crate::screen::Screen;
+use crate::settings::Settings;
+
+/// How often a line is printed where there is no bar.
+const LINE_EVERY: Duration = Duration::from_secs(30);
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Bar,
+    Lines,
+    Json,
+    None,
+}
+
+/// The progress of one command.
+#[derive(Debug)]
+pub struct Bars {
+    mode: Mode,
+    screen: Screen,
+    item: Option<Item>,
+}
+
+/// What is being worked on.
+#[derive(Debug)]
+struct Item {
+    what: String,
+    bar: ProgressBar,
+    began: Instant,
+    told: Instant,
+    done: u64,
+    total: u64,
+}
+
+impl Bars {
+    /// Decides how to show progress.
+    pub fn new(screen: &Screen, settings: &Settings, quiet: bool) -> Self {
+        let mode = match settings.text("progress") {
+            _ if quiet => Mode::None,
+            Some("none") => Mode::None,
+            Some("json") => Mode::Json,
+            Some("bar") => Mode::Bar,
+            Some("plain") => Mode::Lines,
+            _ if std::io::stderr().is_terminal() => Mode::Bar,
+            _ => Mode::Lines,
+        };
+        Self { mode, screen: screen.clone(), item: None }
+    }
+
+    /// How far a fetch or an install is.
+    pub fn transfer(&mut self, event: &TransferProgress) {
+        self.json("transfer", event);
+        match event {
+            TransferProgress::Resolved { reference, variant, bytes, .. } => {
+                self.start(format!("{reference}#{variant}"), bytes.as_u64());
+            }
+            TransferProgress::Connecting { peers } => self.note(&format!("asking {peers} peers")),
+            TransferProgress::Moving { bytes_done, bytes_total, providers, .. } => {
+                let from = if *providers == 1 { "peer" } else { "peers" };
+                self.note(&format!("from {providers} {from}"));
+                self.advance(*bytes_done, *bytes_total);
+            }
+            TransferProgress::ProviderLost { node, reason } => {
+                self.words(&format!("peer {} dropped: {reason}", node.short()));
+            }
+            TransferProgress::Installing { bytes_done, bytes_total } => {
+                self.note("writing");
+                self.advance(*bytes_done, *bytes_total);
+            }
+            _ => {}
+        }
+    }
+
+    /// How far a publish is.
+    pub fn publish(&mut self, event: &PublishProgress) {
+        self.json("publish", event);
+        match event {
+            PublishProgress::Hashing { bytes_done, bytes_total, files_total, .. } => {
+                if self.item.is_none() {
+                    self.start(format!("hashing {files_total} files"), *bytes_total);
+                }
+                self.advance(*bytes_done, *bytes_total);
+            }
+            PublishProgress::Syncing => self.note("putting it on the disk"),
+            _ => {}
+        }
+    }
+
+    /// How far a check is.
+    pub fn verify(&mut self, event: &VerifyProgress) {
+        self.json("verify", event);
+        if self.item.is_none() {
+            self.start("checking contents".to_owned(), event.bytes_total);
+        }
+        self.advance(event.bytes_done, event.bytes_total);
+    }
+
+    /// Ends the item that is shown, in good order or not.
+    pub fn end(&mut self) {
+        let Some(item) = self.item.take() else { return };
+        item.bar.finish_and_clear();
+        if self.mode == Mode::Lines {
+            let (done, took) = (ByteSize::bytes(item.done), item.began.elapsed());
+            self.line(&format!("{}: {done} in {:.1} s", item.what, took.as_secs_f64()));
+        }
+    }
+
+    fn start(&mut self, what: String, total: u64) {
+        self.end();
+        let bar = match self.mode {
+            Mode::Bar => {
+                let bar = ProgressBar::new(total).with_style(style());
+                bar.set_prefix(crate::escape::visible(&what).into_owned());
+                bar
+            }
+            _ => ProgressBar::hidden(),
+        };
+        if self.mode == Mode::Lines {
+            self.line(&format!("{what}: {}", ByteSize::bytes(total)));
+        }
+        let now = Instant::now();
+        self.item = Some(Item { what, bar, began: now, told: now, done: 0, total });
+    }
+
+    fn advance(&mut self, done: u64, total: u64) {
+        let Some(item) = self.item.as_mut() else { return };
+        (item.done, item.total) = (done, total);
+        item.bar.set_length(total);
+        item.bar.set_position(done);
+        if self.mode == Mode::Lines && item.told.elapsed() >= LINE_EVERY {
+            item.told = Instant::now();
+            let (done, total) = (ByteSize::bytes(done), ByteSize::bytes(total));
+            let line = format!("{}: {done} of {total}", item.what);
+            self.line(&line);
+        }
+    }
+
+    fn note(&self, text: &str) {
+        if let Some(item) = &self.item {
+            item.bar.set_message(text.to_owned());
+        }
+    }
+
+    /// Something worth a line of its own.
+    fn words(&self, text: &str) {
+        match (&self.item, self.mode) {
+            (_, Mode::None | Mode::Json) => {}
+            (Some(item), Mode::Bar) => item.bar.suspend(|| self.line(text)),
+            _ => self.line(text),
+        }
+    }
+
+    fn line(&self, text: &str) {
+        self.screen.say(&Line::new().ink(Ink::Dim, text));
+    }
+
+    fn json(&self, kind: &str, event: &impl Serialize) {
+        if self.mode == Mode::Json {
+            let event = serde_json::json!({ "kind": kind, "event": event });
+            self.screen.insist_json("catalog.progress/1", event);
+        }
+    }
+}
+
+impl Drop for Bars {
+    fn drop(&mut self) {
+        if let Some(item) = self.item.take() {
+            item.bar.finish_and_clear();
+        }
+    }
+}
+
+fn style() -> ProgressStyle {
+    let template = "{prefix}  [{bar:20}] {bytes}/{total_bytes}  {bytes_per_sec}  {eta}  {msg}";
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
+}

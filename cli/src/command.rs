@@ -1,0 +1,70 @@
+//! Leads each verb to the function that does it.
+
+mod config;
+mod daemon;
+mod doctor;
+mod explain;
+mod fetch;
+mod find;
+mod import;
+mod init;
+mod install;
+mod key;
+mod lint;
+mod new;
+mod peer;
+mod profile;
+mod publish;
+mod shell;
+mod state;
+mod upkeep;
+
+use crate::args::{Cli, Command};
+use crate::session::Session;
+use crate::stop::Stop;
+
+/// Does what the command line says.
+pub fn run(cli: Cli) -> Result<(), Stop> {
+    let Cli { global, command } = cli;
+    match command {
+        // What must work whatever the settings say.
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&args),
+        Command::Doctor => doctor::doctor(global),
+        Command::Config { command: crate::args::ConfigCommand::Path } => config::path(&global),
+        command => with(&Session::open(global)?, command),
+    }
+}
+
+fn with(session: &Session, command: Command) -> Result<(), Stop> {
+    match command {
+        Command::Init(args) => init::init(session, &args),
+        Command::New(args) => new::new(session, &args),
+        Command::Lint(args) => lint::lint(session, &args),
+        Command::Publish(args) => publish::publish(session, &args),
+        Command::Yank(args) => state::yank(session, &args),
+        Command::Channel(args) => state::channel(session, &args),
+        Command::Import(args) => import::import(session, &args),
+        Command::Search(args) => find::search(session, &args),
+        Command::Info(args) => find::info(session, &args),
+        Command::Explain(args) => explain::explain(session, &args),
+        Command::Install(args) => install::install(session, &args),
+        Command::Remove(args) => install::remove(session, &args),
+        Command::Rollback(args) => install::rollback(session, &args),
+        Command::List(_) => install::list(session),
+        Command::Update(args) => install::update(session, &args),
+        Command::Path(args) => install::path(session, &args),
+        Command::Fetch(args) => fetch::fetch(session, &args),
+        Command::Cat(args) => fetch::cat(session, &args),
+        Command::Verify(args) => upkeep::verify(session, &args),
+        Command::Gc(args) => upkeep::gc(session, &args),
+        Command::Status => upkeep::status(session),
+        Command::Peer { command } => peer::peer(session, &command),
+        Command::Key { command } => key::key(session, &command),
+        Command::Profile { command } => profile::profile(session, &command),
+        Command::Daemon { command } => daemon::daemon(session, &command),
+        Command::Config { command } => config::config(session, &command),
+        Command::Demo(args) => crate::demo::demo(session, &args),
+        Command::Doctor | Command::Completions(_) | Command::Man(_) => Ok(()),
+    }
+}

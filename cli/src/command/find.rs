@@ -1,0 +1,234 @@
+//! `search` and `info`: what packages there are, and what is known about one.
+
+use catalog::release::Release;
+use catalog::resolve::Fit;
+use catalog_node::control::requests::{Fits, Info, Search};
+use catalog_node::info;
+use catalog_node::search::{Found, Hit};
+use serde_json::{Value, json};
+
+use super::publish::counted;
+use crate::args::{InfoArgs, SearchArgs};
+use crate::line::{Ink, Line, Table, paragraph};
+use crate::screen::Document;
+use crate::session::{self, Session};
+use crate::stop::Stop;
+
+/// Finds packages.
+pub fn search(session: &Session, args: &SearchArgs) -> Result<(), Stop> {
+    let fits = match args.fits.as_deref() {
+        None => None,
+        Some("this") => Some(session.fits_here()?),
+        Some(name) => Some(Fits::On(Box::new(session::profile(name)?))),
+    };
+    let request = Search {
+        text: args.text.join(" "),
+        kind: args.kind.clone(),
+        fits,
+        publisher: args.publisher.clone(),
+        limit: args.limit,
+        offset: args.offset,
+    };
+    let found = session.ask(async |control| Ok(control.ask(&request).await?))?;
+    if found.hits.is_empty() {
+        session.screen.say(&Line::from("nothing found; catalog peer add brings more packages"));
+    }
+    session.screen.emit(&Hits(found))
+}
+
+struct Hits(Found);
+
+impl Hits {
+    fn row(hit: &Hit) -> Value {
+        let mut row = serde_json::to_value(hit).unwrap_or_default();
+        // The summary is a stranger's words, whoever reads this.
+        row["untrusted"] = json!(["summary"]);
+        row
+    }
+}
+
+impl Document for Hits {
+    const SCHEMA: &'static str = "catalog.search/1";
+
+    fn json(&self) -> Value {
+        json!({
+            "hits": self.rows(),
+            "more": self.0.more,
+            "took_us": self.0.took_us,
+        })
+    }
+
+    fn human(&self) -> Vec<Line> {
+        let hits = &self.0.hits;
+        if hits.is_empty() {
+            return Vec::new();
+        }
+        let with_fit = hits.iter().any(|hit| hit.fit.is_some());
+        let mut headings = vec!["PACKAGE", "VERSION", "KIND", "SUMMARY"];
+        if with_fit {
+            headings.insert(3, "FIT");
+        }
+        let mut table = Table::new(&headings);
+        for hit in hits {
+            let mut cells = vec![
+                Line::new().ink(Ink::Strong, &hit.reference),
+                hit.version.to_string().into(),
+                hit.kind.to_string().into(),
+                Line::from(&hit.summary),
+            ];
+            if with_fit {
+                cells.insert(3, hit.fit.map(fit).unwrap_or_default());
+            }
+            table.row(cells);
+        }
+        let mut lines = table.lines(0);
+        if self.0.more {
+            let more = format!("there are more: --offset {} or --limit", hits.len());
+            lines.push(Line::new().ink(Ink::Dim, more));
+        }
+        lines
+    }
+
+    fn plain(&self) -> Vec<String> {
+        self.0.hits.iter().map(|hit| hit.reference.clone()).collect()
+    }
+
+    fn rows(&self) -> Option<Vec<Value>> {
+        Some(self.0.hits.iter().map(Self::row).collect())
+    }
+}
+
+/// How well something fits, in its colour.
+pub fn fit(fit: Fit) -> Line {
+    let ink = match fit {
+        Fit::Great | Fit::Ok => Ink::Good,
+        Fit::Tight | Fit::Unknown => Ink::Warn,
+        Fit::No => Ink::Bad,
+    };
+    Line::new().ink(ink, fit.as_str())
+}
+
+/// Shows a package.
+pub fn info(session: &Session, args: &InfoArgs) -> Result<(), Stop> {
+    let request = Info { reference: args.reference.clone() };
+    let info = session.ask(async |control| Ok(control.ask(&request).await?))?;
+    session.screen.emit(&About(info))
+}
+
+struct About(info::Info);
+
+impl Document for About {
+    const SCHEMA: &'static str = "catalog.info/1";
+
+    fn json(&self) -> Value {
+        let mut body = serde_json::to_value(&self.0).unwrap_or_default();
+        body["untrusted"] = json!(["release"]);
+        body
+    }
+
+    fn human(&self) -> Vec<Line> {
+        let Self(info) = self;
+        let release = &info.release;
+        let mut lines = vec![
+            Line::new()
+                .ink(Ink::Strong, &info.reference)
+                .text(format!("   {}   {}", release.kind, release.license)),
+        ];
+        if !release.summary.is_empty() {
+            lines.push(Line::from(&release.summary));
+        }
+        if let Some(reason) = &info.yanked {
+            lines.push(Line::new().ink(Ink::Warn, "withdrawn: ").text(reason));
+        }
+        if info.contested {
+            let words = "contested: its publisher signed two different releases of this version";
+            lines.push(Line::new().ink(Ink::Bad, words));
+        }
+        lines.push(Line::new());
+        lines.extend(facts(info).lines(0));
+        lines.push(Line::new());
+        lines.extend(variants(release, info).lines(2));
+        if let Some(description) = &release.description {
+            lines.push(Line::new());
+            lines.extend(paragraph(description));
+        }
+        lines
+    }
+
+    fn plain(&self) -> Vec<String> {
+        self.0.versions.iter().map(|version| version.version.to_string()).collect()
+    }
+}
+
+fn facts(info: &info::Info) -> Table {
+    let release = &info.release;
+    let mut table = Table::bare();
+    let mut fact = |name: &str, value: String| {
+        if !value.is_empty() {
+            table.row([Line::new().ink(Ink::Dim, name), Line::from(value)]);
+        }
+    };
+    let listed = |words: &[String]| words.join(", ");
+    fact("publisher", release.publisher.to_string());
+    fact("release", format!("cat:{}", info.id));
+    let versions = info.versions.iter().map(|row| match (&row.yanked, row.contested) {
+        (Some(_), _) => format!("{} (withdrawn)", row.version),
+        (None, true) => format!("{} (contested)", row.version),
+        (None, false) => row.version.to_string(),
+    });
+    fact("versions", versions.collect::<Vec<_>>().join(", "));
+    let channels = info.channels.iter().map(|(name, version)| format!("{name} = {version}"));
+    fact("channels", channels.collect::<Vec<_>>().join(", "));
+    fact("keywords", listed(&release.keywords));
+    fact("provides", listed(&release.provides));
+    fact("wants", wants(release));
+    let needs = release
+        .dependencies
+        .iter()
+        .map(|needed| format!("{}/{} {}", needed.publisher.short(), needed.name, needed.range));
+    fact("needs", needs.collect::<Vec<_>>().join(", "));
+    if let Some(from) = &release.provenance {
+        let words =
+            format!("{} {} {}, signed by the importer", from.ecosystem, from.name, from.version);
+        fact("imported", words);
+    }
+    if let Some(installed) = &info.installed {
+        let how = if installed.lazy { ", lazily" } else { "" };
+        fact("installed", format!("{}#{}{how}", installed.version, installed.variant));
+    }
+    table
+}
+
+/// What a release asks to be allowed, on one line.
+pub fn wants(release: &Release) -> String {
+    let asked = release
+        .capabilities
+        .iter()
+        .flat_map(|(area, rights)| rights.iter().map(move |right| format!("{area} {right}")));
+    asked.collect::<Vec<_>>().join("   ")
+}
+
+fn variants(release: &Release, info: &info::Info) -> Table {
+    let mut table = Table::new(&["VARIANT", "SIZE", "FILES", "REQUIRES", ""]);
+    for variant in &release.variants {
+        let requires = variant.requires.iter().map(|(key, needed)| format!("{key} {needed}"));
+        let held = info.held.iter().find(|held| held.variant == variant.id);
+        let mut notes = Vec::new();
+        if variant.fallback {
+            notes.push("fallback");
+        }
+        match held.map(|held| held.complete) {
+            Some(true) => notes.push("here"),
+            Some(false) => notes.push("partly here"),
+            None => {}
+        }
+        table.row([
+            Line::new().ink(Ink::Strong, variant.id.as_str()),
+            variant.size.to_string().into(),
+            counted(variant.files, "file").into(),
+            Line::from(requires.collect::<Vec<_>>().join("  ")),
+            Line::new().ink(Ink::Dim, notes.join(", ")),
+        ]);
+    }
+    table
+}

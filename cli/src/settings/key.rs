@@ -1,0 +1,186 @@
+//! The settings there are: name, environment variable, kind and default.
+
+use std::net::SocketAddr;
+
+use catalog::size::ByteSize;
+use catalog_node::control::{Code, Failure};
+
+use crate::near;
+
+/// One setting.
+#[derive(Debug)]
+pub struct Key {
+    /// Its name in files and on the command line.
+    pub name: &'static str,
+    /// The variable that decides it.
+    pub env: &'static str,
+    /// Its value when nobody says anything.
+    pub default: Option<&'static str>,
+    /// Whether a project folder may set it.
+    pub in_project: bool,
+    /// One line about it.
+    pub about: &'static str,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    OneOf(&'static [&'static str]),
+    Text,
+    Switch,
+    Address,
+    LoopbackAddress,
+    Size,
+}
+
+/// Every setting, by name.
+pub static KEYS: &[Key] = &[
+    Key {
+        name: "color",
+        env: "CATALOG_COLOR",
+        default: Some("auto"),
+        in_project: true,
+        about: "when to use colour",
+        kind: Kind::OneOf(&["auto", "always", "never"]),
+    },
+    Key {
+        name: "daemon.http",
+        env: "CATALOG_DAEMON_HTTP",
+        default: None,
+        in_project: false,
+        about: "a loopback address on which the daemon serves its API too, with a token",
+        kind: Kind::LoopbackAddress,
+    },
+    Key {
+        name: "format",
+        env: "CATALOG_FORMAT",
+        default: Some("auto"),
+        in_project: true,
+        about: "how to print data",
+        kind: Kind::OneOf(&["auto", "human", "json", "jsonl", "plain"]),
+    },
+    Key {
+        name: "node.lan",
+        env: "CATALOG_NODE_LAN",
+        default: Some("false"),
+        in_project: false,
+        about: "whether to find and be found by nodes on the local network",
+        kind: Kind::Switch,
+    },
+    Key {
+        name: "node.listen",
+        env: "CATALOG_NODE_LISTEN",
+        default: None,
+        in_project: false,
+        about: "the UDP address to listen on",
+        kind: Kind::Address,
+    },
+    Key {
+        name: "node.quota",
+        env: "CATALOG_NODE_QUOTA",
+        default: None,
+        in_project: false,
+        about: "how much space fetched files may take",
+        kind: Kind::Size,
+    },
+    Key {
+        name: "preference",
+        env: "CATALOG_PREFERENCE",
+        default: Some("high-performance"),
+        in_project: true,
+        about: "which of several variants that fit to choose",
+        kind: Kind::OneOf(&["high-performance", "low-resource"]),
+    },
+    Key {
+        name: "profile",
+        env: "CATALOG_PROFILE",
+        default: None,
+        in_project: true,
+        about: "the named profile to choose for, instead of this machine",
+        kind: Kind::Text,
+    },
+    Key {
+        name: "progress",
+        env: "CATALOG_PROGRESS",
+        default: Some("auto"),
+        in_project: true,
+        about: "how to show progress",
+        kind: Kind::OneOf(&["auto", "bar", "plain", "json", "none"]),
+    },
+];
+
+impl Key {
+    /// The setting of this name, or a suggestion.
+    pub fn named(name: &str) -> Result<&'static Self, Failure> {
+        KEYS.iter().find(|key| key.name == name).ok_or_else(|| {
+            let failure = Failure::new(Code::CONFIG_KEY, format_args!("no setting {name:?}"));
+            match near::nearest(name, KEYS.iter().map(|key| key.name)) {
+                Some(known) => failure.hint(format_args!("did you mean {known}?")),
+                None => failure.hint("catalog config list shows every setting"),
+            }
+        })
+    }
+
+    /// Whether the value can be used; else what the setting takes.
+    pub fn check(&self, value: &str) -> Result<(), String> {
+        let (fits, wanted) = match self.kind {
+            Kind::OneOf(words) => (words.contains(&value), one_of(words)),
+            Kind::Text => (!value.is_empty(), "some text".to_owned()),
+            Kind::Switch => (["true", "false"].contains(&value), "true or false".to_owned()),
+            Kind::Address => {
+                (value.parse::<SocketAddr>().is_ok(), "an address such as 0.0.0.0:4433".to_owned())
+            }
+            Kind::LoopbackAddress => (
+                value.parse::<SocketAddr>().is_ok_and(|addr| addr.ip().is_loopback()),
+                "an address of this machine only, such as 127.0.0.1:8585".to_owned(),
+            ),
+            Kind::Size => (value.parse::<ByteSize>().is_ok(), "a size such as 10GiB".to_owned()),
+        };
+        if fits { Ok(()) } else { Err(wanted) }
+    }
+
+    /// Whether the value is written to a file without quotes.
+    pub fn is_switch(&self) -> bool {
+        matches!(self.kind, Kind::Switch)
+    }
+}
+
+fn one_of(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_a_value_the_key_accepts() {
+        for key in KEYS {
+            if let Some(default) = key.default {
+                assert_eq!(key.check(default), Ok(()), "{}", key.name);
+            }
+            let env = format!("CATALOG_{}", key.name.to_uppercase().replace('.', "_"));
+            assert_eq!(key.env, env);
+        }
+    }
+
+    #[test]
+    fn a_misspelt_setting_gets_a_suggestion() {
+        let failure = Key::named("node.lisen").unwrap_err();
+        assert_eq!(failure.hint.as_deref(), Some("did you mean node.listen?"));
+    }
+
+    /// Threat row 56: the HTTP side cannot be opened to other machines.
+    #[test]
+    fn the_control_interface_stays_on_this_machine() {
+        let key = Key::named("daemon.http").unwrap();
+        assert!(key.check("127.0.0.1:8585").is_ok());
+        assert!(key.check("[::1]:8585").is_ok());
+        assert!(key.check("0.0.0.0:8585").is_err());
+        assert!(key.check("192.168.1.2:8585").is_err());
+    }
+}

@@ -1,0 +1,220 @@
+//! Asks a node: the running one over its socket, or one that is opened here for the purpose.
+
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::{Method, Request as HttpRequest, Response, StatusCode};
+use catalog::store::StoreError;
+use catalog::store::lock::StoreLock;
+use http_body_util::{BodyExt, Limited};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use tower::ServiceExt;
+
+use super::blame::Blame;
+use super::code::Code;
+use super::failure::Failure;
+use super::requests::{LongRequest, Request};
+use super::stream::{broken_off, misread};
+use super::{API_VERSION, routes, socket, stream};
+use crate::{Node, NodeConfig, SpawnError};
+
+/// How long a store that another process holds is waited for.
+const HELD_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How often it is looked at: a command that holds it is done in some milliseconds.
+const HELD_POLL: Duration = Duration::from_millis(25);
+/// How long it may be held before that is worth a word.
+const HELD_SILENT: Duration = Duration::from_millis(300);
+/// The longest short answer that is read: a list of every package has some 30 MB.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// A node that can be asked.
+#[derive(Debug)]
+pub struct Control {
+    link: Link,
+}
+
+#[derive(Debug)]
+enum Link {
+    /// A running node.
+    Socket(std::path::PathBuf),
+    /// A node of our own.
+    Local { node: Node, router: Router },
+}
+
+impl Control {
+    /// Attaches to the running node, or opens the store here.
+    ///
+    /// A store that another process holds without a socket is waited for up to ten seconds;
+    /// `on_wait` is told its process id once, when it starts to matter.
+    pub async fn open(
+        config: NodeConfig,
+        on_wait: impl FnOnce(Option<u32>),
+    ) -> Result<Self, Failure> {
+        let began = Instant::now();
+        let mut on_wait = Some(on_wait);
+        loop {
+            if let Some(control) = Self::attach(&config).await {
+                return Ok(control);
+            }
+            match Node::builder(config.clone()).spawn().await {
+                Ok(node) => return Ok(Self::local(node)),
+                Err(error) => match error {
+                    SpawnError::Store(StoreError::Held { ref holder })
+                        if began.elapsed() < HELD_WAIT_MAX =>
+                    {
+                        if began.elapsed() > HELD_SILENT
+                            && let Some(on_wait) = on_wait.take()
+                        {
+                            on_wait(holder.as_ref().map(|holder| holder.pid));
+                        }
+                        tokio::time::sleep(HELD_POLL).await;
+                    }
+                    error => return Err(error.blame()),
+                },
+            }
+        }
+    }
+
+    /// Opens a node of our own; a store that another process holds is a failure at once.
+    pub async fn spawn(config: &NodeConfig) -> Result<Node, Failure> {
+        Node::builder(config.clone()).spawn().await.map_err(|error| error.blame())
+    }
+
+    /// Whether a process owns the store of this node.
+    pub fn is_held(config: &NodeConfig) -> bool {
+        !matches!(StoreLock::holder(&config.store_dir()), Ok(None))
+    }
+
+    /// Attaches to the running node; `None` when none is running.
+    pub async fn attach(config: &NodeConfig) -> Option<Self> {
+        let path = config.socket_path();
+        socket::connect(&path).await.ok().map(|_| Self { link: Link::Socket(path) })
+    }
+
+    /// Asks a node of this process.
+    pub fn local(node: Node) -> Self {
+        let router = routes::router(node.clone(), tokio_util::sync::CancellationToken::new());
+        Self { link: Link::Local { node, router } }
+    }
+
+    /// Whether another process answers.
+    pub fn is_attached(&self) -> bool {
+        matches!(self.link, Link::Socket(_))
+    }
+
+    /// Asks, and waits for the whole answer.
+    pub async fn ask<Q: Request>(&self, request: &Q) -> Result<Q::Reply, Failure> {
+        let body = self.send(Q::NAME, request).await?;
+        let bytes = Limited::new(body, ANSWER_BYTES_MAX)
+            .collect()
+            .await
+            .map_err(|error| broken_off().cause(error))?
+            .to_bytes();
+        serde_json::from_slice(&bytes).map_err(|error| misread(&error))
+    }
+
+    /// Asks for something that takes a while, hearing how far it is.
+    pub async fn follow<Q: LongRequest>(
+        &self,
+        request: &Q,
+        on_progress: impl FnMut(Q::Progress),
+    ) -> Result<Q::Reply, Failure> {
+        stream::read(self.send(Q::NAME, request).await?, on_progress).await
+    }
+
+    /// Asks for bytes.
+    pub async fn bytes(&self, request: &impl Request) -> Result<Bytestream, Failure> {
+        fn name<Q: Request>(_: &Q) -> &'static str {
+            Q::NAME
+        }
+        Ok(Bytestream { body: self.send(name(request), request).await? })
+    }
+
+    /// Lets go of the node; one of our own is shut down in good order.
+    pub async fn close(self) {
+        if let Link::Local { node, .. } = self.link {
+            // What was acknowledged is on disk; what could not be written after that is checked at
+            // the next start.
+            let _ = node.shutdown().await;
+        }
+    }
+
+    async fn send(&self, name: &str, request: &impl Serialize) -> Result<Body, Failure> {
+        let body =
+            serde_json::to_vec(request).map_err(|error| Failure::of(Code::INTERNAL, &error))?;
+        let request = HttpRequest::builder()
+            .method(Method::POST)
+            .uri(format!("/v{API_VERSION}/{name}"))
+            .header(HOST, "catalog")
+            .header(CONTENT_TYPE, "application/json")
+            .body(Body::from(body))
+            .map_err(|error| Failure::of(Code::INTERNAL, &error))?;
+        let response = match &self.link {
+            Link::Local { router, .. } => match router.clone().oneshot(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            },
+            Link::Socket(path) => over_socket(path, request).await?,
+        };
+        match response.status() {
+            StatusCode::OK => Ok(response.into_body()),
+            status => Err(refusal(status, response.into_body()).await),
+        }
+    }
+}
+
+/// Sends one request over a connection of its own: a command sends one or two.
+async fn over_socket(
+    path: &std::path::Path,
+    request: HttpRequest<Body>,
+) -> Result<Response<Body>, Failure> {
+    let stream =
+        socket::connect(path).await.map_err(|error| broken_off().caused_by(Some(&error)))?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| broken_off().caused_by(Some(&error)))?;
+    // Ends with the connection: when the answer has been read or given up.
+    tokio::spawn(connection);
+    let response =
+        sender.send_request(request).await.map_err(|error| broken_off().caused_by(Some(&error)))?;
+    Ok(response.map(Body::new))
+}
+
+/// The failure that an answer other than 200 holds.
+async fn refusal(status: StatusCode, body: Body) -> Failure {
+    #[derive(serde::Deserialize)]
+    struct Refusal {
+        error: Failure,
+    }
+    let bytes = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map(|body| body.to_bytes());
+    match bytes.ok().and_then(|bytes| serde_json::from_slice::<Refusal>(&bytes).ok()) {
+        Some(refusal) => refusal.error,
+        None => Failure::new(Code::DAEMON_OTHER, "the running node does not know this request")
+            .cause(status)
+            .hint("catalog daemon stop, then catalog daemon start"),
+    }
+}
+
+/// Bytes as they come; each piece was verified before it was sent.
+#[derive(Debug)]
+pub struct Bytestream {
+    body: Body,
+}
+
+impl Bytestream {
+    /// The next piece; `None` at the end.
+    pub async fn next(&mut self) -> Option<Result<Bytes, Failure>> {
+        loop {
+            match self.body.frame().await? {
+                Ok(frame) => match frame.into_data() {
+                    Ok(data) => return Some(Ok(data)),
+                    Err(_) => continue,
+                },
+                Err(error) => return Some(Err(broken_off().cause(error))),
+            }
+        }
+    }
+}

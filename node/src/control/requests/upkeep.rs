@@ -1,0 +1,95 @@
+//! Keeping a node in order.
+
+use serde::{Deserialize, Serialize};
+
+use super::super::blame::Blame;
+use super::super::failure::Failure;
+use super::super::stream::Reporter;
+use super::{Answer, AnswerAtLength, LongRequest, Request};
+use crate::Node;
+use crate::gc::GcReport;
+use crate::status::{self, Checkup};
+use crate::verify::{VerifyProgress, VerifyReport};
+
+/// Re-hashes everything that is kept.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Verify {
+    /// Whether to fetch what is damaged again.
+    pub repair: bool,
+}
+
+impl Request for Verify {
+    const NAME: &'static str = "verify";
+    type Reply = VerifyReport;
+}
+
+impl LongRequest for Verify {
+    type Progress = VerifyProgress;
+}
+
+impl AnswerAtLength for Verify {
+    async fn answer(self, node: Node, reporter: Reporter) -> Result<VerifyReport, Failure> {
+        let mut verify = node.verify().progress(move |event| reporter.report(event));
+        if self.repair {
+            verify = verify.repair();
+        }
+        verify.await.map_err(|error| error.blame())
+    }
+}
+
+/// Deletes what nothing needs.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Gc {
+    /// Only say what would be done.
+    pub dry_run: bool,
+}
+
+impl Request for Gc {
+    const NAME: &'static str = "gc";
+    type Reply = GcReport;
+}
+
+impl Answer for Gc {
+    async fn answer(self, node: &Node) -> Result<GcReport, Failure> {
+        node.gc(self.dry_run).await.map_err(|error| error.blame())
+    }
+}
+
+/// Says how the node is.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Status {}
+
+impl Request for Status {
+    const NAME: &'static str = "status";
+    type Reply = status::Status;
+}
+
+impl Answer for Status {
+    async fn answer(self, node: &Node) -> Result<status::Status, Failure> {
+        node.status().await.map_err(|error| error.blame())
+    }
+}
+
+/// Looks at what commonly goes wrong.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Doctor {}
+
+impl Request for Doctor {
+    const NAME: &'static str = "doctor";
+    type Reply = Vec<Checkup>;
+}
+
+impl Answer for Doctor {
+    async fn answer(self, node: &Node) -> Result<Vec<Checkup>, Failure> {
+        Ok(node.doctor().await)
+    }
+}
+
+/// Ends the running node in good order.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Stop {}
+
+impl Request for Stop {
+    const NAME: &'static str = "stop";
+    type Reply = ();
+}
