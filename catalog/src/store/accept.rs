@@ -20,8 +20,12 @@ use crate::time::Timestamp;
 /// The most items of one call: what they need in memory stays within some tens of MiB.
 pub const BATCH_ITEMS_MAX: usize = 16_384;
 
-/// The most bytes of statements in one call.
-pub const BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The most bytes of statements and heads in one call. A statement of many small parts takes some
+/// 35 times its size in memory, and a whole batch is decoded at once: 140 MiB at worst.
+pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bare hashes that are taken in for one publisher without a head that vouches for them.
+const UNVOUCHED_MAX: usize = 65_536;
 
 /// Below this, starting a thread costs more than it saves.
 const ITEMS_PER_THREAD_MIN: usize = 64;
@@ -107,6 +111,9 @@ pub enum RejectReason {
         /// Whether all of them came with this head, so that it is this peer who lied.
         sent: bool,
     },
+    /// Publishers that nobody here relies on may take no more room. Those that a person pins may.
+    #[error("there is no room for more records of strangers")]
+    NoRoom,
     /// The publisher signed two heads that cannot both be true. The first stays pinned.
     #[error("the publisher forked its log")]
     Forked,
@@ -125,9 +132,23 @@ impl RejectReason {
 /// An item that was checked, and where it goes.
 #[allow(clippy::large_enum_variant, reason = "it lives in a box")]
 enum Checked {
-    Statement { logs: Vec<LogId>, sealed: SealedStatement, statement: Statement },
-    Leaf { log: LogId, seq: u64, hash: Sha256Digest },
-    Head { log: LogId, head: Head, sealed: SealedHead },
+    Statement {
+        logs: Vec<LogId>,
+        sealed: SealedStatement,
+        statement: Statement,
+    },
+    /// `share`: how many bare hashes the log may have that no head vouches for.
+    Leaf {
+        log: LogId,
+        seq: u64,
+        hash: Sha256Digest,
+        share: u64,
+    },
+    Head {
+        log: LogId,
+        head: Head,
+        sealed: SealedHead,
+    },
 }
 
 impl Checked {
@@ -325,11 +346,13 @@ fn open(item: Incoming, state: &KeyState) -> Option<Checked> {
             Checked::Statement { logs, sealed, statement }
         }
         Incoming::Leaf { key, seq, hash, .. } => {
-            state.keys.contains(&key).then_some(())?;
-            Checked::Leaf { log: LogId { publisher, key }, seq, hash }
+            log_keys(state).contains(&key).then_some(())?;
+            let share = (UNVOUCHED_MAX / log_keys(state).len()) as u64;
+            Checked::Leaf { log: LogId { publisher, key }, seq, hash, share }
         }
         Incoming::Head(sealed) => {
-            let head = sealed.open(state).ok()?;
+            let head =
+                sealed.open(state).ok().filter(|head| log_keys(state).contains(&head.key))?;
             Checked::Head { log: LogId { publisher, key: head.key }, head, sealed }
         }
     })
@@ -343,10 +366,15 @@ pub(super) fn logs_of(
     state: &KeyState,
 ) -> Vec<LogId> {
     let keys = match statement {
-        Statement::Inception(_) if state.threshold == 1 => state.keys.clone(),
+        Statement::Inception(_) => log_keys(state).to_vec(),
         _ => vec![sealed.log_key(state)],
     };
     keys.into_iter().map(|key| LogId { publisher: state.publisher, key }).collect()
+}
+
+/// The keys that have a log: each that may sign alone, or the first for all of them together.
+fn log_keys(state: &KeyState) -> &[PublicKey] {
+    if state.threshold == 1 { &state.keys } else { &state.keys[..1] }
 }
 
 enum Written {
@@ -362,22 +390,33 @@ fn write(
 ) -> Result<Written, StoreError> {
     match checked {
         Checked::Statement { logs, sealed, statement } => {
-            let (seq, mut placed) = (statement.header().seq, Placed::Known);
+            let (seq, bytes) = (statement.header().seq, sealed.body().len());
+            if !batch.has_room(&logs[0].publisher)? {
+                return Ok(Written::Refused(RejectReason::NoRoom));
+            }
+            let mut placed = Placed::Known;
             for log in logs {
                 (placed, _) = batch.place_statement(log, seq, sealed)?;
             }
             if matches!(placed, Placed::New | Placed::Rival) {
                 derived::apply(batch.tables, &sealed.id(), statement, now)?;
-            }
-            if placed == Placed::Rival {
-                derived::contest(batch.tables, statement)?;
-                if let Some(first) = batch.statement_at(&logs[0], seq)? {
-                    derived::contest(batch.tables, &first)?;
+                for rival in batch.rivals(&logs[0], seq)? {
+                    derived::contest(batch.tables, &rival)?;
                 }
+                batch.charge(&logs[0].publisher, logs.len(), bytes)?;
             }
             Ok(written(placed))
         }
-        Checked::Leaf { log, seq, hash } => Ok(written(batch.place_hash(log, *seq, *hash)?)),
+        Checked::Leaf { log, seq, hash, share } => {
+            if !batch.has_room(&log.publisher)? {
+                return Ok(Written::Refused(RejectReason::NoRoom));
+            }
+            let placed = batch.place_hash(log, *seq, *hash, *share)?;
+            if placed == Placed::New {
+                batch.charge(&log.publisher, 1, 0)?;
+            }
+            Ok(written(placed))
+        }
         Checked::Head { log, head, sealed } => Ok(match batch.pin(log, head, sealed)? {
             Pinned::New => Written::New,
             Pinned::Known => Written::Known,
@@ -401,10 +440,12 @@ const fn written(placed: Placed) -> Written {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tables::{META, META_STRANGERS, get_number, put};
     use super::super::testing::{NOW, channel, publisher, release, store, yank};
     use super::*;
+    use crate::cbor::{self, Map, Value};
     use crate::defence::{Defence, without};
-    use crate::identity::Identity;
+    use crate::identity::{Identity, Inception};
     use crate::permission::Reader;
     use crate::release::PackageId;
 
@@ -626,6 +667,150 @@ mod tests {
         let package = store.packages().unwrap().remove(0);
         assert!(store.versions(&package).unwrap()[0].contested);
         assert_eq!(store.verify().unwrap(), []);
+    }
+
+    /// Which of the two came first changes nothing.
+    #[test]
+    fn what_a_vouched_hash_stood_for_is_contested_beside_its_rival() {
+        let (store, acme) = (store(), publisher("acme"));
+        let honest = [inception(&acme), sealed_release(&acme, 1, "1.0.0", "")];
+        let hashes: Vec<_> = honest.iter().map(hash_of).collect();
+        let items = vec![inception(&acme), bare(&acme, 1, hashes[1]), head(&acme, &hashes)];
+        assert_eq!(store.accept(items, NOW).unwrap().rejected, []);
+        store.accept(vec![sealed_release(&acme, 1, "2.0.0", "evil")], NOW).unwrap();
+        store.accept(vec![honest[1].clone()], NOW).unwrap();
+        let package = store.packages().unwrap().remove(0);
+        let versions = store.versions(&package).unwrap();
+        assert!(versions.len() == 2 && versions.iter().all(|row| row.contested), "{versions:?}");
+        assert_eq!(store.verify().unwrap(), []);
+    }
+
+    /// A publisher that shows us a long log and others a short one of other statements.
+    #[test]
+    fn a_fork_below_the_pinned_head_is_seen() {
+        let (store, acme) = (store(), publisher("acme"));
+        let items = vec![
+            inception(&acme),
+            sealed_release(&acme, 1, "1.0.0", ""),
+            sealed_release(&acme, 2, "1.1.0", ""),
+        ];
+        let hashes: Vec<_> = items.iter().map(hash_of).collect();
+        store.accept(items, NOW).unwrap();
+        store.accept(vec![head(&acme, &hashes)], NOW).unwrap();
+        let forked = store.accept(vec![head(&acme, &[hashes[0], hashes[2]])], NOW).unwrap();
+        assert_eq!(reasons(&forked), [RejectReason::Forked]);
+        let log = store.logs().unwrap().remove(0);
+        assert!(log.forked && log.size == 3);
+        assert_eq!(store.verify().unwrap(), []);
+    }
+
+    fn of_keys(keys: &[&Identity], threshold: u64) -> (KeyState, Incoming) {
+        let public = keys.iter().map(|key| key.key().public()).collect();
+        let next = crate::identity::next_commitment(&[keys[0].key().public()], 1);
+        let inception = Inception::new(public, threshold, next, NOW, None).unwrap();
+        let state = KeyState::of(&inception);
+        let kind = StatementKind::Inception;
+        let mut signers: Vec<_> =
+            keys.iter().take(threshold as usize).map(|one| one.key()).collect();
+        signers.sort_by_key(|key| key.public());
+        let signatures = signers.iter().map(|key| {
+            let signature = key.sign(kind.as_str(), inception.body());
+            let pair = [key.public().as_bytes().to_vec(), signature.as_bytes().to_vec()];
+            pair.into_iter().map(Value::from).collect::<Value>()
+        });
+        let mut map = Map::new();
+        map.insert("b", inception.body());
+        map.insert("k", kind.as_str());
+        map.insert("s", signatures.collect::<Value>());
+        map.insert("v", 1);
+        let sealed = SealedStatement::decode(&cbor::encode(&Value::Map(map))).unwrap();
+        (state, Incoming::Statement(sealed))
+    }
+
+    /// Inventing leaves costs nothing, so they are taken in only where a log can be, and few.
+    #[test]
+    fn bare_hashes_are_taken_in_only_for_logs_and_in_a_share_for_each() {
+        let (one, other) = (publisher("one"), publisher("other"));
+        for (threshold, logs, refused) in
+            [(2, 1, RejectReason::Invalid), (1, 2, RejectReason::TooFar)]
+        {
+            let store = store();
+            let (state, inception) = of_keys(&[&one, &other], threshold);
+            let accepted = store.accept(vec![inception], NOW).unwrap();
+            assert_eq!((accepted.new, store.logs().unwrap().len()), (1, logs));
+            let leaf = |seq| {
+                let (publisher, key) = (state.publisher, state.keys[1]);
+                let hash = crate::log::leaf_hash(&u64::to_be_bytes(seq));
+                Incoming::Leaf { publisher, key, seq, hash }
+            };
+            let share = (UNVOUCHED_MAX / logs) as u64;
+            let mut reasons = Vec::new();
+            for first in (1..share + 2).step_by(BATCH_ITEMS_MAX) {
+                let items = (first..(share + 2).min(first + BATCH_ITEMS_MAX as u64)).map(leaf);
+                let accepted = store.accept(items.collect(), NOW).unwrap();
+                reasons.extend(self::reasons(&accepted));
+            }
+            reasons.dedup();
+            assert_eq!(reasons, [refused]);
+        }
+    }
+
+    /// Identities cost nothing either: together, strangers get so much room and no more.
+    #[test]
+    fn strangers_fill_their_share_of_the_disk_and_nothing_else() {
+        let (store, acme, eve) = (store(), publisher("acme"), publisher("eve"));
+        store.accept(vec![inception(&eve)], NOW).unwrap();
+        store.trust(&acme.publisher(), None, NOW).unwrap();
+        store
+            .write(|tables| {
+                let full = super::super::batch::STRANGERS_BYTES_MAX.to_be_bytes();
+                put(&mut tables.meta, META_STRANGERS, &full)
+            })
+            .unwrap();
+        let hash = crate::log::leaf_hash(b"invented");
+        let strangers = vec![
+            sealed_release(&eve, 1, "1.0.0", ""),
+            bare(&eve, 2, hash),
+            inception(&publisher("x")),
+        ];
+        let accepted = store.accept(strangers, NOW).unwrap();
+        assert_eq!(reasons(&accepted), vec![RejectReason::NoRoom; 3]);
+        assert!(accepted.rejected.iter().all(|rejected| !rejected.reason.is_fault()));
+        let items =
+            vec![inception(&acme), sealed_release(&acme, 1, "1.0.0", ""), bare(&acme, 2, hash)];
+        assert_eq!(store.accept(items, NOW).unwrap().new, 3);
+        store.publish(&publisher("me"), "graphdb", "1.0.0");
+        store.trust(&eve.publisher(), None, NOW).unwrap();
+        let items = vec![sealed_release(&eve, 1, "1.0.0", "")];
+        assert_eq!(store.accept(items, NOW).unwrap().new, 1);
+    }
+
+    #[test]
+    fn what_is_taken_in_is_counted_for_strangers_alone() {
+        let (store, acme, eve) = (store(), publisher("acme"), publisher("eve"));
+        let counted = || get_number(&store.read().unwrap().rows(META).unwrap(), META_STRANGERS);
+        store.trust(&acme.publisher(), None, NOW).unwrap();
+        store.accept(vec![inception(&acme), sealed_release(&acme, 1, "1.0.0", "")], NOW).unwrap();
+        assert_eq!(counted().unwrap().unwrap_or(0), 0);
+        let items = vec![inception(&eve), sealed_release(&eve, 1, "1.0.0", "")];
+        store.accept(items.clone(), NOW).unwrap();
+        let once = counted().unwrap().unwrap();
+        assert!(once > 0);
+        store.accept(items, NOW).unwrap();
+        assert_eq!(counted().unwrap(), Some(once));
+    }
+
+    /// What a peer can make us hold in memory is a small multiple of this.
+    #[test]
+    fn a_batch_of_a_few_mebibytes_is_the_most() {
+        let (store, acme) = (store(), publisher("acme"));
+        let mut large = release(&acme, 1, "graphdb", "1.0.0", "");
+        large.summary = "x".repeat(200);
+        large.description = Some("x".repeat(16_000));
+        let sealed = seal(&acme, Statement::Release(large));
+        let count = 4 * 1024 * 1024 / sealed.body().len() + 1;
+        let items = vec![Incoming::Statement(sealed); count];
+        assert!(matches!(store.accept(items, NOW), Err(StoreError::BatchTooLarge { .. })));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Publishes: a statement of our own becomes the next leaf of our log.
 
-use super::batch::{Batch, Placed};
+use super::batch::{Batch, Pinned, Placed};
 use super::rows::{ChannelRow, Trust, YankRow, decode_ids};
 use super::tables::{LogId, Tables, get, package_item_key, put};
 use super::{Store, StoreError, derived, publishers};
@@ -169,8 +169,10 @@ fn sign_head(batch: &mut Batch<'_, '_>, identity: &Identity) -> Result<(), Store
     let (size, root) = batch.root(&log)?;
     let head = Head { publisher: log.publisher, key: log.key, size, root };
     let sealed = SealedHead::seal(&head, identity.key());
-    batch.pin(&log, &head, &sealed)?;
-    Ok(())
+    match batch.pin(&log, &head, &sealed)? {
+        Pinned::New | Pinned::Known => Ok(()),
+        _ => Err(StoreError::damaged("our own log")),
+    }
 }
 
 /// What the caller promised; broken, our log would be.

@@ -13,18 +13,27 @@ use std::collections::{HashMap, HashSet};
 
 use redb::ReadableTable;
 
-use super::rows::{ChangeRow, Leaf, LogRow, RIVALS_MAX};
+use super::rows::{ChangeRow, Leaf, LogRow, PublisherRow, RIVALS_MAX, Trust};
 use super::tables::{
-    LEAVES, LOGS, LogId, META_NEXT, RECORDS, Tables, get, get_number, leaf_key, put, remove,
-    with_prefix,
+    LEAVES, LOGS, LogId, META_NEXT, META_STRANGERS, RECORDS, Tables, get, get_number, leaf_key,
+    put, remove, with_prefix,
 };
 use super::{Store, StoreError};
 use crate::digest::Sha256Digest;
 use crate::head::{Head, SealedHead};
+use crate::identity::PublisherId;
+use crate::log::LogTree;
 use crate::statement::{SealedStatement, Statement, StatementId};
 
-/// Bare hashes that are taken in for one log without a head that vouches for them.
-const UNVOUCHED_MAX: u64 = 65_536;
+/// What publishers that nobody here relies on may take up together. It is counted as it comes and
+/// never given back: some half a million releases.
+pub(super) const STRANGERS_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
+/// What a leaf takes up in all tables, beside the statement itself.
+const LEAF_BYTES: u64 = 512;
+
+/// How many leaves are hashed again in one batch to see whether old heads agree with newer ones.
+const REHASHED_MAX: u64 = 65_536;
 
 /// The tables, and the rows that every record of a batch touches again.
 pub(super) struct Batch<'a, 't> {
@@ -33,6 +42,10 @@ pub(super) struct Batch<'a, 't> {
     /// The bare hashes that came with this batch.
     bare: HashSet<(LogId, u64)>,
     next_change: u64,
+    /// What strangers have taken up so far.
+    strangers: u64,
+    /// How many leaves may still be hashed again.
+    rehash: u64,
 }
 
 /// What became of a leaf.
@@ -59,7 +72,7 @@ pub(super) enum Pinned {
     New,
     /// It is the pinned one already.
     Known,
-    /// The pinned one is longer.
+    /// The pinned one is longer, and the two agree as far as they were compared.
     Older { pinned: u64 },
     /// It vouches for leaves that we do not have.
     Ahead { have: u64 },
@@ -72,7 +85,9 @@ pub(super) enum Pinned {
 impl<'a, 't> Batch<'a, 't> {
     pub fn new(tables: &'a mut Tables<'t>) -> Result<Self, StoreError> {
         let next_change = get_number(&tables.meta, META_NEXT)?.unwrap_or(1);
-        Ok(Self { tables, logs: HashMap::new(), bare: HashSet::new(), next_change })
+        let strangers = get_number(&tables.meta, META_STRANGERS)?.unwrap_or(0);
+        let (logs, bare) = (HashMap::new(), HashSet::new());
+        Ok(Self { tables, logs, bare, next_change, strangers, rehash: REHASHED_MAX })
     }
 
     /// Writes what was kept back. Without this nothing of the batch counts.
@@ -81,7 +96,31 @@ impl<'a, 't> Batch<'a, 't> {
             put(&mut self.tables.logs, &log.row_key(), &row.encode())?;
         }
         put(&mut self.tables.meta, META_NEXT, &self.next_change.to_be_bytes())?;
+        put(&mut self.tables.meta, META_STRANGERS, &self.strangers.to_be_bytes())
+    }
+
+    /// Whether records of a publisher may be taken in: there is a ceiling for all strangers.
+    pub fn has_room(&self, publisher: &PublisherId) -> Result<bool, StoreError> {
+        Ok(self.strangers < STRANGERS_BYTES_MAX || !self.is_stranger(publisher)?)
+    }
+
+    /// Counts what was taken in, if it is of a stranger.
+    pub fn charge(
+        &mut self,
+        publisher: &PublisherId,
+        leaves: usize,
+        bytes: usize,
+    ) -> Result<(), StoreError> {
+        if self.is_stranger(publisher)? {
+            self.strangers += LEAF_BYTES * leaves as u64 + bytes as u64;
+        }
         Ok(())
+    }
+
+    fn is_stranger(&self, publisher: &PublisherId) -> Result<bool, StoreError> {
+        let row = get(&self.tables.publishers, publisher.as_bytes())?;
+        let row = row.map(|row| PublisherRow::decode(&row)).transpose()?;
+        Ok(row.is_none_or(|row| row.trust == Trust::Seen))
     }
 
     /// What we know about a log; empty for a new one.
@@ -125,14 +164,17 @@ impl<'a, 't> Batch<'a, 't> {
     }
 
     /// Puts the bare hash of a statement that we may not read at its position and tells of it.
+    ///
+    /// - `unvouched_max`: how many of them the log may have that no head vouches for.
     pub fn place_hash(
         &mut self,
         log: &LogId,
         seq: u64,
         hash: Sha256Digest,
+        unvouched_max: u64,
     ) -> Result<Placed, StoreError> {
         let row = self.log(log)?;
-        if seq > row.contiguous || row.unvouched >= UNVOUCHED_MAX {
+        if seq > row.contiguous || row.unvouched >= unvouched_max {
             return Ok(Placed::TooFar);
         }
         let placed = self.place(log, seq, Leaf { hash, statement: None })?;
@@ -200,7 +242,7 @@ impl<'a, 't> Batch<'a, 't> {
         let row = self.log(log)?.clone();
         let pinned = row.tree.size();
         if head.size < pinned {
-            return Ok(Pinned::Older { pinned });
+            return self.check_older(log, head, sealed, pinned);
         }
         if head.size > row.contiguous {
             return Ok(Pinned::Ahead { have: row.contiguous });
@@ -230,6 +272,28 @@ impl<'a, 't> Batch<'a, 't> {
         Ok(Pinned::New)
     }
 
+    /// Sees whether an older head is true to the leaves that the pinned one vouches for.
+    fn check_older(
+        &mut self,
+        log: &LogId,
+        head: &Head,
+        sealed: &SealedHead,
+        pinned: u64,
+    ) -> Result<Pinned, StoreError> {
+        let Some(left) = self.rehash.checked_sub(head.size) else {
+            return Ok(Pinned::Older { pinned });
+        };
+        self.rehash = left;
+        let mut tree = LogTree::new();
+        for seq in 0..head.size {
+            tree.append(self.first_leaf(log, seq)?.hash);
+        }
+        if tree.root() == head.root {
+            return Ok(Pinned::Older { pinned });
+        }
+        self.keep_rival(log, sealed)
+    }
+
     /// The size and root of everything that a log has without a gap.
     pub fn root(&mut self, log: &LogId) -> Result<(u64, Sha256Digest), StoreError> {
         let row = self.log(log)?;
@@ -256,6 +320,10 @@ impl<'a, 't> Batch<'a, 't> {
             let sent = bare.iter().all(|&seq| self.bare.contains(&(*log, seq)));
             return Ok(Pinned::Mismatch { sent });
         }
+        self.keep_rival(log, sealed)
+    }
+
+    fn keep_rival(&mut self, log: &LogId, sealed: &SealedHead) -> Result<Pinned, StoreError> {
         let row = self.log(log)?;
         if row.rival.is_empty() {
             row.rival = sealed.encode().to_vec();
@@ -271,10 +339,15 @@ impl<'a, 't> Batch<'a, 't> {
             .ok_or(StoreError::damaged("a log with a missing leaf"))
     }
 
-    /// The current statement at a position; `None` when there is none, or only its hash.
-    pub fn statement_at(&self, log: &LogId, seq: u64) -> Result<Option<Statement>, StoreError> {
-        let leaf = self.first_leaf(log, seq)?;
-        leaf.statement.map(|id| super::derived::statement(&self.tables.records, &id)).transpose()
+    /// The statements at a position that its publisher gave to more than one; none otherwise.
+    pub fn rivals(&self, log: &LogId, seq: u64) -> Result<Vec<Statement>, StoreError> {
+        let row = get(&self.tables.leaves, &leaf_key(log, seq))?;
+        let leaves = row.map_or_else(|| Ok(Vec::new()), |row| Leaf::decode_all(&row))?;
+        if leaves.len() < RIVALS_MAX {
+            return Ok(Vec::new());
+        }
+        let ids = leaves.iter().filter_map(|leaf| leaf.statement);
+        ids.map(|id| super::derived::statement(&self.tables.records, &id)).collect()
     }
 
     /// The position after the last leaf of a log that we hold, gaps or not.

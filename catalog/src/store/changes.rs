@@ -11,15 +11,12 @@ use super::tables::{
     CHANGES, CURSORS, LEAVES, LOGS, LogId, META, META_NEXT, OUTBOX, RECORDS, VERSIONS, digest_of,
     get, get_number, leaf_key, number, package_item_key, put,
 };
-use super::{Incoming, Store, StoreError, View, derived};
+use super::{BATCH_BYTES_MAX, Incoming, Store, StoreError, View, derived};
 use crate::digest::Sha256Digest;
 use crate::head::SealedHead;
 use crate::permission::Reader;
 use crate::release::PackageId;
 use crate::statement::{SealedStatement, Statement, StatementId};
-
-/// The most bytes of statements that one call returns, unless the first alone is larger.
-const CHANGES_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Something that changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +48,8 @@ pub enum ChangeItem {
 impl Store {
     /// What changed after `since`, oldest first: everything that we know ourselves.
     ///
-    /// - `limit`: how many at most; fewer come when they are large.
+    /// - `limit`: how many at most; fewer come when they are large, so that whoever gets them can
+    ///   take them in at once ([`BATCH_BYTES_MAX`]).
     /// - result: empty when there is nothing more.
     pub fn changes(&self, since: u64, limit: usize) -> Result<Vec<Change>, StoreError> {
         self.changes_for(Reader::Local, since, limit)
@@ -77,9 +75,10 @@ impl Store {
             let Some(item) = sight.item(&ChangeRow::decode(row.value())?)? else { continue };
             bytes += match &item {
                 ChangeItem::Statement(sealed) => sealed.body().len(),
-                ChangeItem::Leaf { .. } | ChangeItem::Head(_) => 0,
+                ChangeItem::Head(sealed) => sealed.text().len(),
+                ChangeItem::Leaf { .. } => 0,
             };
-            if changes.len() >= limit || (bytes > CHANGES_BYTES_MAX && !changes.is_empty()) {
+            if changes.len() >= limit || bytes > BATCH_BYTES_MAX {
                 break;
             }
             changes.push(Change { seq: number(seq.value())?, item });
@@ -207,7 +206,8 @@ impl Sight {
             Statement::Yank(yank) => (yank.publisher, yank.name, yank.version),
         };
         let key = package_item_key(&PackageId { publisher, name }, &version.to_string());
-        let Some(row) = get(&self.versions, &key)? else { return Ok(true) };
+        // What it speaks of may be a restricted release that has yet to come.
+        let Some(row) = get(&self.versions, &key)? else { return Ok(false) };
         for id in decode_ids(&row)?.0 {
             if !derived::release(&self.records, &id)?.permission.may_read(self.reader) {
                 return Ok(false);
@@ -320,5 +320,27 @@ mod tests {
         let accepted = third.accept(theirs.sent_to(stranger, 0), NOW).unwrap();
         assert_eq!(accepted.rejected, Vec::new());
         assert_eq!(third.logs().unwrap()[0].size, 6);
+    }
+
+    /// What came without the release that it speaks of could name a restricted one.
+    #[test]
+    fn a_yank_that_comes_before_its_release_names_nothing_to_strangers() {
+        let (ours, theirs, acme) = (store(), super::super::testing::store(), publisher("acme"));
+        ours.append(&acme, NOW, |seq| {
+            let permission = Permission::Restricted([FRIEND].into());
+            let release = release(&acme, seq, "secret", "1.0.0", "");
+            Statement::Release(crate::Release { permission, ..release })
+        })
+        .unwrap();
+        ours.append(&acme, NOW, |seq| yank(&acme, seq, "secret", "1.0.0", true)).unwrap();
+        let mut sent = ours.sent_to(Reader::Local, 0);
+        sent.remove(1);
+        theirs.accept(sent, NOW).unwrap();
+        let shown = theirs.changes_for(Reader::Node(STRANGER), 0, 100).unwrap();
+        let items: Vec<_> = shown.iter().map(|change| &change.item).collect();
+        assert!(
+            matches!(items[..], [ChangeItem::Statement(_), ChangeItem::Leaf { .. }]),
+            "{items:?}"
+        );
     }
 }

@@ -21,7 +21,8 @@ pub(super) type Rows<'t> = Table<'t, &'static [u8], &'static [u8]>;
 /// The layout that this version writes.
 pub(super) const FORMAT: u32 = 1;
 
-/// Single values: the format, the store's id, the fence, the next sequence number.
+/// Single values: the format, the store's id, the fence, the next sequence number, and
+/// how much strangers have taken up.
 pub(super) const META: Definition = TableDefinition::new("meta");
 /// Statement id -> envelope.
 pub(super) const RECORDS: Definition = TableDefinition::new("records");
@@ -62,6 +63,7 @@ pub(super) const META_FORMAT: &[u8] = b"format";
 pub(super) const META_ID: &[u8] = b"id";
 pub(super) const META_FENCE: &[u8] = b"fence";
 pub(super) const META_NEXT: &[u8] = b"next-change";
+pub(super) const META_STRANGERS: &[u8] = b"strangers";
 
 /// Every table, open for writing.
 pub(super) struct Tables<'t> {
