@@ -196,7 +196,7 @@ impl Installer {
         let current = self.current(place);
         let io = |action| InstallError::io(action, &current);
         let package = self.package_folder(place)?;
-        let there = package.status(&place.folder()).map_err(io("switch"))?;
+        let there = package.status(place.folder()).map_err(io("switch"))?;
         if there.kind != Kind::Folder {
             return Err(io("switch")(io::ErrorKind::NotADirectory.into()));
         }
@@ -220,7 +220,7 @@ impl Installer {
         let path = self.path(place);
         let io = |action| InstallError::io(action, &path);
         let package = match Folder::open(&self.packages)
-            .and_then(|packages| packages.inner(&text(&place.package_path())))
+            .and_then(|packages| packages.inner(text(&place.package_path())))
         {
             Ok(package) => package,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -264,7 +264,7 @@ impl Installer {
     fn package_folder(&self, place: &Place) -> Result<Folder, InstallError> {
         let path = place.package_path();
         Folder::open(&self.packages)
-            .and_then(|packages| packages.inner(&text(&path)))
+            .and_then(|packages| packages.inner(text(&path)))
             .map_err(InstallError::io("open", &self.packages.join(&path)))
     }
 
