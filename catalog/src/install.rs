@@ -17,6 +17,10 @@ mod copy;
 mod error;
 mod folder;
 mod leftover;
+#[cfg(test)]
+pub(crate) mod small_disk;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::io;
@@ -169,6 +173,7 @@ impl Installer {
             return Ok(InstalledAt { path, current: self.current(place), reused: true });
         }
 
+        write::check_room(&package, &path, tree, blobs)?;
         let fresh = leftover_name();
         package.make_folder(&fresh, 0o700).map_err(io("create"))?;
         let outcome =
@@ -281,8 +286,4 @@ impl Installer {
         };
         make().map_err(InstallError::io("create", &self.packages.join(place.package_path())))
     }
-}
-
-fn text(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
 }

@@ -13,6 +13,7 @@
 //! RFC 8032; the checks of Chalkias, Garillot and Nikolaenko, *Taming the many EdDSAs*, SSR 2020;
 //! DSSE 1.0 protocol (`PAE`).
 
+use std::cell::Cell;
 use std::fmt;
 use std::str::FromStr;
 
@@ -108,15 +109,7 @@ impl PublicKey {
     /// # Errors
     /// [`KeyError`] says which of these does not hold.
     pub fn from_bytes(bytes: [u8; 32]) -> Result<Self, KeyError> {
-        let key = VerifyingKey::from_bytes(&bytes).map_err(|_| KeyError::NotAPoint)?;
-        if defence::on(Defence::StrictKeys) {
-            if key.to_edwards().compress().to_bytes() != bytes {
-                return Err(KeyError::NotCanonical);
-            }
-            if key.is_weak() {
-                return Err(KeyError::Weak);
-            }
-        }
+        point(&bytes)?;
         Ok(Self(bytes))
     }
 
@@ -147,7 +140,7 @@ impl PublicKey {
     }
 
     fn verify_bytes(&self, message: &[u8], signature: &Signature) -> Result<(), BadSignature> {
-        let key = VerifyingKey::from_bytes(&self.0).map_err(|_| BadSignature)?;
+        let key = point(&self.0).map_err(|_| BadSignature)?;
         let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
         if defence::on(Defence::StrictKeys) {
             key.verify_strict(message, &signature).map_err(|_| BadSignature)
@@ -155,6 +148,31 @@ impl PublicKey {
             key.verify(message, &signature).map_err(|_| BadSignature)
         }
     }
+}
+
+thread_local! {
+    /// The key that this thread checked last. Records come in runs of one publisher, and checking
+    /// a key costs as much as half a signature.
+    static LAST: Cell<Option<VerifyingKey>> = const { Cell::new(None) };
+}
+
+/// The point that a key encodes, if it is a key that we accept.
+fn point(bytes: &[u8; 32]) -> Result<VerifyingKey, KeyError> {
+    let strict = defence::on(Defence::StrictKeys);
+    if let Some(key) = LAST.get().filter(|key| strict && key.as_bytes() == bytes) {
+        return Ok(key);
+    }
+    let key = VerifyingKey::from_bytes(bytes).map_err(|_| KeyError::NotAPoint)?;
+    if strict {
+        if key.to_edwards().compress().as_bytes() != bytes {
+            return Err(KeyError::NotCanonical);
+        }
+        if key.is_weak() {
+            return Err(KeyError::Weak);
+        }
+        LAST.set(Some(key));
+    }
+    Ok(key)
 }
 
 impl fmt::Display for PublicKey {

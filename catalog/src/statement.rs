@@ -20,6 +20,7 @@ use crate::release::Release;
 pub(crate) mod body;
 mod channel;
 mod envelope;
+mod equivocation;
 #[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(test)]
@@ -29,6 +30,7 @@ mod yank;
 pub use body::BodyError;
 pub use channel::ChannelMove;
 pub use envelope::{EnvelopeError, OpenError, SealedStatement, StatementHeader};
+pub use equivocation::{Equivocation, Placed};
 pub use yank::Yank;
 
 /// The most bytes of a statement's body: a release with every variant takes a tenth of it.

@@ -34,6 +34,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::{Builder, Database, Durability, ReadTransaction, ReadableDatabase};
 
@@ -178,6 +179,10 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     database: Database,
     id: [u8; 16],
+    /// The number of this opening; see [`lock`].
+    fence: u64,
+    /// Whether the database has the fence: the first write brings it there.
+    fenced: AtomicBool,
     /// Absent for a store in memory. Dropped after the database is closed.
     home: Option<Home>,
 }
@@ -209,15 +214,19 @@ impl Store {
     #[cfg(test)]
     fn over(backend: impl redb::StorageBackend) -> Result<Self, StoreError> {
         let database = Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(backend)?;
+        write_to(&database, format::make)?;
         Self::start(database, None)
     }
 
     fn start(database: Database, home: Option<Home>) -> Result<Self, StoreError> {
-        let (id, fence) = write_to(&database, format::prepare)?;
+        let view = View(database.begin_read()?);
+        let (id, before) = format::read(&view)?;
+        let fence = before + 1;
         if let Some(home) = &home {
             home.lock.set_fence(fence).map_err(StoreError::io(&home.dir))?;
         }
-        Ok(Self(Arc::new(Inner { database, id, home })))
+        let fenced = AtomicBool::new(false);
+        Ok(Self(Arc::new(Inner { database, id, fence, fenced, home })))
     }
 
     /// Writes into the lock file that we are ready, and which socket we answer on.
@@ -255,7 +264,16 @@ impl Store {
         work: impl FnOnce(&mut Tables<'_>) -> Result<R, E>,
     ) -> Result<R, E> {
         self.check_writable()?;
-        write_to(&self.0.database, work)
+        let (fence, fenced) = (self.0.fence, &self.0.fenced);
+        let result = write_to(&self.0.database, |tables| {
+            // Not at opening: a command that only reads should not wait for the disk.
+            if !fenced.load(Ordering::Acquire) {
+                format::enter(tables, fence)?;
+            }
+            work(tables)
+        })?;
+        fenced.store(true, Ordering::Release);
+        Ok(result)
     }
 
     fn check_writable(&self) -> Result<(), StoreError> {
@@ -311,11 +329,13 @@ fn make(dir: &Path) -> Result<(), StoreError> {
         }
         _ => {}
     }
-    write_to(&open_file(&fresh)?, format::prepare)?;
+    write_to(&open_file(&fresh)?, format::make)?;
     let publish = || {
         File::open(&fresh)?.sync_all()?;
         std::fs::rename(&fresh, &path)?;
-        File::open(dir)?.sync_all()
+        File::open(dir)?.sync_all()?;
+        // The folder may be new, too.
+        dir.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
     };
     publish().map_err(StoreError::io(&path))
 }

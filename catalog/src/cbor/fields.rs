@@ -11,37 +11,20 @@ const CRITICAL: &str = "critical";
 /// A map being read: every field is taken out once, [`Fields::finish`] looks at what is left.
 ///
 /// Keys that we do not know are ignored, so that later versions can add some; a writer that needs
-/// one to be understood names it under `critical`: a list of text, ascending, of keys that the map
-/// has. There is one spelling of needing nothing, which is to leave `critical` out.
+/// one to be understood names it under `critical`.
 #[derive(Debug)]
-pub struct Fields {
-    map: Map,
-    critical: Vec<String>,
-}
+pub struct Fields(Map);
 
 impl Fields {
     /// Starts to read a map.
     ///
     /// # Errors
-    /// [`CodecError::Expected`] when the value is not a map; [`CodecError::Invalid`] when what it
-    /// calls critical is not a list as it should be.
+    /// [`CodecError::Expected`] when the value is not a map.
     pub fn of(value: Value) -> Result<Self, CodecError> {
-        let Value::Map(map) = value else {
-            return Err(CodecError::Expected { at: 0, expected: "a map" });
-        };
-        let mut fields = Self { map, critical: Vec::new() };
-        if fields.map.get(CRITICAL).is_some() {
-            let critical = fields.texts(CRITICAL)?;
-            let invalid = |reason: &str| Err(CodecError::invalid(CRITICAL, reason));
-            if critical.is_empty() || !critical.is_sorted_by(|a, b| a < b) {
-                return invalid("empty, not ascending, or a key is listed twice");
-            }
-            if critical.iter().any(|key| fields.map.get(key).is_none()) {
-                return invalid("a key is listed that is not there");
-            }
-            fields.critical = critical;
+        match value {
+            Value::Map(map) => Ok(Self(map)),
+            _ => Err(CodecError::Expected { at: 0, expected: "a map" }),
         }
-        Ok(fields)
     }
 
     /// Text that must be there.
@@ -169,11 +152,13 @@ impl Fields {
     ///
     /// # Errors
     /// [`CodecError::Critical`] names the first field that we should have understood.
-    pub fn finish(self) -> Result<(), CodecError> {
-        match self.critical.into_iter().find(|field| self.map.get(field).is_some()) {
-            Some(field) => Err(CodecError::Critical { field: field.into() }),
-            None => Ok(()),
+    pub fn finish(mut self) -> Result<(), CodecError> {
+        for field in self.texts(CRITICAL)? {
+            if self.0.get(&field).is_some() {
+                return Err(CodecError::Critical { field: field.into() });
+            }
         }
+        Ok(())
     }
 
     fn take<T>(
@@ -182,7 +167,7 @@ impl Fields {
         expected: &'static str,
         read: impl FnOnce(Value) -> Option<T>,
     ) -> Result<Option<T>, CodecError> {
-        let Some(value) = self.map.remove(field) else { return Ok(None) };
+        let Some(value) = self.0.remove(field) else { return Ok(None) };
         read(value).map(Some).ok_or(CodecError::WrongType { field, expected })
     }
 }

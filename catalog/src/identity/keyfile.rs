@@ -147,20 +147,17 @@ impl Identity {
     /// Writes the identity to `path` and the next key beside it, both with mode 0600.
     ///
     /// Each file appears whole and durable, the identity last: a crash leaves no identity, never
-    /// half of one. A next key that it leaves alone, or that outlived its identity, is kept aside
-    /// under the name of its publisher.
+    /// half of one.
     ///
     /// # Errors
-    /// [`IdentityError::Exists`] when there is an identity already.
+    /// [`IdentityError::Exists`] when either file is there already.
     pub fn save(&self, path: &Path) -> Result<(), IdentityError> {
         if path.exists() {
             return Err(IdentityError::Exists { path: path.into() });
         }
         if let Some(next) = &self.next {
             let text = secret_file(NEXT_TITLE, &[("publisher", &self.publisher())], next);
-            let next_path = Self::next_path(path);
-            set_aside(&next_path)?;
-            write_new(&next_path, &text)?;
+            write_new(&Self::next_path(path), &text)?;
         }
         write_new(path, &self.text(IDENTITY_TITLE))
     }
@@ -222,9 +219,6 @@ impl Identity {
         let state = KeyState::of(&inception);
         if state.publisher.to_string() != lines.value("publisher")? {
             return Err("the inception is of another publisher");
-        }
-        if state.threshold > 1 {
-            return Err("its statements need more signatures than this one");
         }
         let secret = lines.secret("secret")?;
         if !state.keys.contains(&secret.public()) {
@@ -314,21 +308,6 @@ fn push_secret(text: &mut String, name: &str, secret: &SecretKey) {
     text.push(' ');
     text.extend(digits.iter().map(|&digit| char::from(digit)));
     text.push('\n');
-}
-
-/// Gives a next key without an identity the name of its publisher as well, so that it is in nobody's
-/// way and not lost. A publisher has one next key, so this replaces no other.
-fn set_aside(path: &Path) -> Result<(), IdentityError> {
-    let text = match read_private(path) {
-        Err(IdentityError::Missing { .. }) => return Ok(()),
-        other => other?,
-    };
-    let publisher: PublisherId = Lines::of(&text, NEXT_TITLE)
-        .and_then(|lines| lines.value("publisher")?.parse().map_err(|_| "the publisher is no id"))
-        .map_err(|what| IdentityError::Damaged { path: path.into(), what })?;
-    let mut aside = path.as_os_str().to_os_string();
-    aside.push(format!(".{publisher}"));
-    std::fs::rename(path, aside).map_err(|source| IdentityError::Io { path: path.into(), source })
 }
 
 fn write_new(path: &Path, text: &str) -> Result<(), IdentityError> {

@@ -13,7 +13,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::folder::{Folder, Kind, status_of};
+use super::folder::{Folder, Kind, Status, status_of};
+use super::leftover::leftover_name;
 use super::{BlobFiles, BlobHandle};
 use crate::Digest;
 use crate::defence::{self, Defence};
@@ -68,6 +69,25 @@ impl<'a> Copier<'a> {
                 let source = open_source(&path).map_err(CopyFault::Source)?;
                 self.bring_file(folder, wanted, &path, source)
             }
+        }
+    }
+
+    /// Whether bringing this file to the file system of `folder` would take no room there.
+    pub fn shares(&self, folder: &Folder, wanted: &Wanted<'_>) -> bool {
+        let Ok(BlobHandle::File { path, .. }) = self.blobs.open(&wanted.blake3) else {
+            return false;
+        };
+        let Ok(source) = open_source(&path) else { return false };
+        let device = |status: io::Result<Status>| status.ok().map(|status| status.device);
+        if linkable(&source, wanted) && device(status_of(&source)) == device(folder.status(".")) {
+            return true;
+        }
+        self.reflinks.load(Ordering::Relaxed) && {
+            let name = leftover_name();
+            let shared = folder.make_file(&name).is_ok_and(|file| reflink(&file, &source));
+            let _ = folder.remove_file(&name);
+            self.reflinks.store(shared, Ordering::Relaxed);
+            shared
         }
     }
 

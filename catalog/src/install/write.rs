@@ -44,15 +44,7 @@ pub(super) fn write_tree(
     let target = package.inner(fresh).map_err(io("open"))?;
     let needed = needed(tree);
     let write = || {
-        make_folders(&target, tree).map_err(io("create a folder in"))?;
-        write_files(&target, shown, tree, blobs, progress)?;
-        for (path, link) in tree.entries().iter().filter_map(symlink) {
-            let (folder, name) = split(path);
-            target
-                .inner(folder)
-                .and_then(|folder| folder.make_symlink(name, link))
-                .map_err(InstallError::io("link", &shown.join(path)))?;
-        }
+        write_unsynced(&target, shown, tree, blobs, progress)?;
         target.set_mode(0o755).map_err(io("open"))?;
         flush(&target, tree).map_err(io("sync"))
     };
@@ -60,6 +52,52 @@ pub(super) fn write_tree(
         Ok(free) if error.is_full() => InstallError::DiskFull { needed, free },
         _ => error,
     })
+}
+
+/// Writes `tree` into `target`, in the order that keeps paths from leading through a link.
+pub(super) fn write_unsynced(
+    target: &Folder,
+    shown: &Path,
+    tree: &Tree,
+    blobs: &dyn BlobFiles,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(), InstallError> {
+    make_folders(target, tree).map_err(InstallError::io("create a folder in", shown))?;
+    write_files(target, shown, tree, blobs, progress)?;
+    for (path, link) in tree.entries().iter().filter_map(symlink) {
+        let (folder, name) = split(path);
+        target
+            .inner(folder)
+            .and_then(|folder| folder.make_symlink(name, link))
+            .map_err(InstallError::io("link", &shown.join(path)))?;
+    }
+    Ok(())
+}
+
+/// Refuses early what has no room. Others write to the same disk, so this is a courtesy; what
+/// counts is that a full disk is also survived midway.
+pub(super) fn check_room(
+    package: &Folder,
+    shown: &Path,
+    tree: &Tree,
+    blobs: &dyn BlobFiles,
+) -> Result<(), InstallError> {
+    let free = package.free().map_err(InstallError::io("read", shown))?;
+    let mut needed = needed(tree);
+    if needed <= free {
+        return Ok(());
+    }
+    // Tight, so it is worth asking which files the blob store can share.
+    let reflinks = AtomicBool::new(true);
+    let copier = Copier::new(blobs, &reflinks);
+    for run in runs(tree) {
+        for (wanted, _) in &run.files {
+            if copier.shares(package, wanted) {
+                needed -= wanted.size;
+            }
+        }
+    }
+    if needed <= free { Ok(()) } else { Err(InstallError::DiskFull { needed, free }) }
 }
 
 /// What the tree takes on disk when nothing is shared with the blob store.

@@ -377,4 +377,23 @@ mod tests {
         assert_eq!(here.append(&acme, NOW, build).unwrap().seq, 4);
         assert_eq!(here.verify().unwrap(), []);
     }
+
+    #[test]
+    fn several_threads_publish_into_one_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, acme) = (Store::open(dir.path()).unwrap(), publisher("acme"));
+        std::thread::scope(|scope| {
+            for package in ["one", "two", "three", "four"] {
+                let (store, acme) = (&store, &acme);
+                scope.spawn(move || {
+                    for patch in 0..5 {
+                        store.publish(acme, package, &format!("1.0.{patch}"));
+                    }
+                });
+            }
+        });
+        assert_eq!(store.log(&log_of(&acme)).unwrap().unwrap().size, 21);
+        assert_eq!(store.packages().unwrap().len(), 4);
+        assert_eq!(store.verify().unwrap(), []);
+    }
 }

@@ -1,38 +1,47 @@
 //! The number of a store's layout: made once, checked at every opening, raised by migrations.
 
-use super::StoreError;
-use super::tables::{FORMAT, META_FENCE, META_FORMAT, META_ID, Tables, get, get_number, put};
+use super::tables::{FORMAT, META, META_FENCE, META_FORMAT, META_ID, Tables, get, get_number, put};
+use super::{StoreError, View};
 
-/// Makes a new store's single values, or brings an older one's layout up to ours, and counts this
-/// opening.
-///
-/// - result: the store's id, and the fence of this opening.
+/// Makes every table and a new store's single values; does nothing to a store that has them.
+pub(super) fn make(tables: &mut Tables<'_>) -> Result<(), StoreError> {
+    if get(&tables.meta, META_FORMAT)?.is_some() {
+        return Ok(());
+    }
+    let mut id = [0; 16];
+    getrandom::fill(&mut id).expect("the operating system gives random bytes");
+    put(&mut tables.meta, META_FORMAT, &FORMAT.to_be_bytes())?;
+    put(&mut tables.meta, META_ID, &id)
+}
+
+/// Reads the store's id and the fence of the last opening that wrote anything.
 ///
 /// # Errors
 /// [`StoreError::Newer`] when a later version of this library wrote it: nothing is touched.
-pub(super) fn prepare(tables: &mut Tables<'_>) -> Result<([u8; 16], u64), StoreError> {
-    match get(&tables.meta, META_FORMAT)? {
-        None => {
-            let mut id = [0; 16];
-            getrandom::fill(&mut id).expect("the operating system gives random bytes");
-            put(&mut tables.meta, META_FORMAT, &FORMAT.to_be_bytes())?;
-            put(&mut tables.meta, META_ID, &id)?;
-        }
-        Some(found) => {
-            let found = found.try_into().map_err(|_| StoreError::damaged("the format"))?;
-            match u32::from_be_bytes(found) {
-                // A migration is one more arm here, from its number to the next.
-                FORMAT => {}
-                found if found > FORMAT => return Err(StoreError::Newer { found, ours: FORMAT }),
-                _ => return Err(StoreError::damaged("the format")),
-            }
-        }
+pub(super) fn read(view: &View) -> Result<([u8; 16], u64), StoreError> {
+    let meta = view.rows(META)?;
+    let format = get(&meta, META_FORMAT)?.and_then(|format| format.try_into().ok());
+    match u32::from_be_bytes(format.ok_or(StoreError::damaged("the format"))?) {
+        // A migration is one more arm here, from its number to the next.
+        FORMAT => {}
+        found if found > FORMAT => return Err(StoreError::Newer { found, ours: FORMAT }),
+        _ => return Err(StoreError::damaged("the format")),
     }
-    let id = get(&tables.meta, META_ID)?.and_then(|id| id.try_into().ok());
+    let id = get(&meta, META_ID)?.and_then(|id| id.try_into().ok());
     let id = id.ok_or(StoreError::damaged("the store's id"))?;
-    let fence = get_number(&tables.meta, META_FENCE)?.unwrap_or(0) + 1;
-    put(&mut tables.meta, META_FENCE, &fence.to_be_bytes())?;
-    Ok((id, fence))
+    Ok((id, get_number(&meta, META_FENCE)?.unwrap_or(0)))
+}
+
+/// Counts this opening, before its first write.
+///
+/// # Errors
+/// [`StoreError::TakenOver`] when a later opening wrote already: our view of the store is old.
+pub(super) fn enter(tables: &mut Tables<'_>, fence: u64) -> Result<(), StoreError> {
+    let last = get_number(&tables.meta, META_FENCE)?.unwrap_or(0);
+    if last > fence {
+        return Err(StoreError::TakenOver { pid: 0 });
+    }
+    put(&mut tables.meta, META_FENCE, &fence.to_be_bytes())
 }
 
 #[cfg(test)]
@@ -48,6 +57,7 @@ mod tests {
         let fence = || Store::holder(dir.path()).unwrap().unwrap().fence;
         let store = Store::open(dir.path()).unwrap();
         let before = (store.epoch(), fence());
+        store.set_cursor("index", 1).unwrap();
         drop(store);
         let store = Store::open(dir.path()).unwrap();
         assert_eq!((store.epoch(), fence()), (before.0, before.1 + 1));
@@ -66,7 +76,7 @@ mod tests {
     #[test]
     fn a_store_of_a_later_version_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
-        drop(Store::open(dir.path()).unwrap());
+        Store::open(dir.path()).unwrap().set_cursor("index", 1).unwrap();
         let path = dir.path().join("catalog.redb");
         let database = Database::open(&path).unwrap();
         let txn = database.begin_write().unwrap();

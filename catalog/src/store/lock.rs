@@ -3,9 +3,9 @@
 //! In: the store's folder. Out: a held [`StoreLock`], or the [`Holder`] that has it.
 //!
 //! Guarantees: the operating system releases the lock when its holder dies, so what the file says
-//! counts only while the lock is held; stale text is never believed. The fence grows with every
-//! opening, so an owner that lost the lock unnoticed (as on some network file systems) finds a
-//! foreign number in the file before it writes.
+//! counts only while the lock is held; stale text is never believed. The fence is higher than that
+//! of every opening that wrote, so an owner that lost the lock unnoticed (as on some network file
+//! systems) finds somebody else in the file before it writes.
 //! Not here: waiting. The caller decides whether "starting" is worth ten seconds.
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -43,7 +43,7 @@ pub struct Holder {
     /// Its control socket, when it serves one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub socket: Option<PathBuf>,
-    /// The fence of this opening: higher than that of every opening before.
+    /// The fence of this opening: higher than that of every opening before that wrote.
     #[serde(default)]
     pub fence: u64,
 }

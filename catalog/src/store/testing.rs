@@ -2,6 +2,7 @@
 
 mod crash;
 mod disk;
+mod measure;
 mod owner;
 
 use std::collections::BTreeMap;

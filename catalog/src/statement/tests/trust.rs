@@ -6,7 +6,9 @@ use crate::head::{Head, SealedHead};
 use crate::identity::{Identity, Inception, KeyState};
 use crate::signature::{PublicKey, SecretKey, Signature};
 use crate::statement::fixture::{self, NOW, identity, key, release, rewrite};
-use crate::statement::{OpenError, SealedStatement, Statement, StatementKind};
+use crate::statement::{
+    Equivocation, OpenError, Placed, SealedStatement, Statement, StatementKind,
+};
 
 /// Puts an envelope together as an attacker would: any body, any kind, any signatures, in the
 /// order given.
@@ -218,13 +220,64 @@ fn head_of(identity: &Identity, size: u64) -> SealedHead {
     SealedHead::seal(&head, identity.key())
 }
 
+fn placed<'s>(identity: &Identity, statement: &'s Statement) -> Placed<'s> {
+    let sealed = SealedStatement::seal(statement, identity.key()).unwrap();
+    Placed { id: sealed.id(), log: sealed.log_key(identity.state()), statement }
+}
+
+/// Threat row 17: one version with two contents is a contradiction that names both.
 #[test]
-fn content_is_compared_as_it_is_signed() {
-    let mut composed = release(identity(1).publisher(), 1, "1.4.0");
+fn two_contents_of_one_version_are_an_equivocation() {
+    let identity = identity(1);
+    let first = release(identity.publisher(), 1, "1.4.0");
+    let mut second = release(identity.publisher(), 2, "1.4.0");
+    second.variants[0].root = fixture::digest("other bytes");
+    let [first, second] = [first, second].map(Statement::Release);
+    let [a, b] = [placed(&identity, &first), placed(&identity, &second)];
+    let mut ids = [a.id, b.id];
+    ids.sort();
+    let found = Equivocation::between(a, b).expect("a contradiction");
+    let Equivocation::Version { version, releases, .. } = &found else { panic!("{found:?}") };
+    assert_eq!((version.to_string().as_str(), releases), ("1.4.0", &ids));
+    assert_eq!(Equivocation::between(b, a), Some(found), "whichever came first");
+}
+
+/// Control for row 17.
+#[test]
+fn two_contents_of_one_version_are_noticed_without_the_defence() {
+    let identity = identity(1);
+    let first = Statement::Release(release(identity.publisher(), 1, "1.4.0"));
+    let mut second = release(identity.publisher(), 2, "1.4.0");
+    second.license = "MIT".into();
+    let second = Statement::Release(second);
+    let [a, b] = [placed(&identity, &first), placed(&identity, &second)];
+    assert!(Equivocation::between(a, b).is_some());
+    assert_eq!(without(Defence::ImmutableVersions, || Equivocation::between(a, b)), None);
+}
+
+/// Threat row 17: two statements in one place of a log, whatever they say.
+#[test]
+fn two_statements_in_one_place_are_an_equivocation() {
+    let identity = identity(1);
+    let first = Statement::Release(release(identity.publisher(), 1, "1.4.0"));
+    let second = Statement::Yank(fixture::yank(identity.publisher(), 1));
+    let found = Equivocation::between(placed(&identity, &first), placed(&identity, &second));
+    assert!(matches!(found, Some(Equivocation::Position { seq: 1, .. })), "{found:?}");
+}
+
+#[test]
+fn publishing_the_same_content_again_is_no_equivocation() {
+    let identity = identity(1);
+    let first = Statement::Release(release(identity.publisher(), 1, "1.4.0"));
+    let again = Statement::Release(release(identity.publisher(), 2, "1.4.0"));
+    let newer = Statement::Release(release(identity.publisher(), 3, "1.4.1"));
+    let first = placed(&identity, &first);
+    for other in [first, placed(&identity, &again), placed(&identity, &newer)] {
+        assert_eq!(Equivocation::between(first, other), None);
+    }
+    let mut composed = release(identity.publisher(), 1, "1.4.0");
     composed.summary = "caf\u{e9}".into();
     let mut decomposed = composed.clone();
     (decomposed.summary, decomposed.seq) = ("cafe\u{301}".into(), 2);
     assert!(composed.same_content(&decomposed), "they are signed in the same bytes");
-    decomposed.license = "MIT".into();
-    assert!(!composed.same_content(&decomposed));
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::{NOW, publisher, release};
+use crate::install::small_disk::SmallDisk;
 use crate::statement::Statement;
 use crate::store::{AppendError, Store, StoreError};
 
@@ -106,4 +107,22 @@ fn child_that_publishes() {
         let appended = store.publish(&acme, "graphdb", &format!("1.0.{patch}"));
         println!("\nacknowledged {}", appended.id);
     }
+}
+
+/// Threat row 43: a disk that is nearly full is not written to, and reading goes on.
+#[test]
+fn a_nearly_full_disk_stops_writing_and_not_reading() {
+    let Some(disk) = SmallDisk::mount(24) else { return };
+    let (store, acme) = (Store::open(disk.path()).unwrap(), publisher("acme"));
+    store.publish(&acme, "graphdb", "1.0.0");
+    let ballast = disk.path().join("ballast");
+    std::fs::write(&ballast, vec![1; 9 << 20]).unwrap();
+    let build = |seq| Statement::Release(release(&acme, seq, "graphdb", "2.0.0", ""));
+    match store.append(&acme, NOW, build) {
+        Err(AppendError::Store(StoreError::DiskFull { needed, free })) => assert!(free < needed),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(store.packages().unwrap().len(), 1);
+    std::fs::remove_file(&ballast).unwrap();
+    assert_eq!(store.append(&acme, NOW, build).unwrap().seq, 2, "room is back, and so is work");
 }
