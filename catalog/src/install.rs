@@ -225,7 +225,7 @@ impl Installer {
         let path = self.path(place);
         let io = |action| InstallError::io(action, &path);
         let package = match Folder::open(&self.packages)
-            .and_then(|packages| packages.inner(text(&place.package_path())))
+            .and_then(|packages| packages.inner(place.package_path()))
         {
             Ok(package) => package,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -269,7 +269,7 @@ impl Installer {
     fn package_folder(&self, place: &Place) -> Result<Folder, InstallError> {
         let path = place.package_path();
         Folder::open(&self.packages)
-            .and_then(|packages| packages.inner(text(&path)))
+            .and_then(|packages| packages.inner(&path))
             .map_err(InstallError::io("open", &self.packages.join(&path)))
     }
 
