@@ -19,19 +19,25 @@ mod shell;
 mod state;
 mod upkeep;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, ConfigCommand, DaemonCommand};
+use crate::logs::{self, Talk};
 use crate::session::Session;
 use crate::stop::Stop;
 
 /// Does what the command line says.
 pub fn run(cli: Cli) -> Result<(), Stop> {
     let Cli { global, command } = cli;
+    let talk = match &command {
+        Command::Daemon { command: DaemonCommand::Start(args) } if args.foreground => Talk::Log,
+        _ => Talk::Silent,
+    };
+    logs::start(global.verbose, talk);
     match command {
         // What must work whatever the settings say.
         Command::Completions(args) => shell::completions(&args),
         Command::Man(args) => shell::man(&args),
         Command::Doctor => doctor::doctor(global),
-        Command::Config { command: crate::args::ConfigCommand::Path } => config::path(&global),
+        Command::Config { command: ConfigCommand::Path } => config::path(&global),
         command => with(&Session::open(global)?, command),
     }
 }

@@ -3,12 +3,15 @@
 //! What a command does is decided in the crates below; here is how it is asked for and how its
 //! answer is shown.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod args;
 mod bars;
 mod command;
 mod demo;
 mod escape;
 mod line;
+mod logs;
 mod near;
 mod places;
 mod screen;

@@ -114,6 +114,11 @@ impl Screen {
         written.and_then(|()| out.flush()).map_err(stdout_failed)
     }
 
+    /// Prints one line of a result that is shown while it comes about.
+    pub fn print(&self, line: &Line) -> Result<(), Stop> {
+        writeln!(io::stdout().lock(), "{}", line.paint(self.color_out)).map_err(stdout_failed)
+    }
+
     /// Prints words for people on stderr, unless they asked for quiet.
     pub fn say(&self, line: &Line) {
         if !self.quiet {

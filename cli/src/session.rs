@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use catalog::profile::{Override, Profile};
 use catalog::resolve::Preference;
 use catalog_node::NodeConfig;
-use catalog_node::control::requests::{Choice, Fits};
+use catalog_node::TransferProgress;
+use catalog_node::control::requests::{Choice, Fits, LongRequest};
 use catalog_node::control::{Code, Control, Failure};
 
 use crate::args::{ChoiceArgs, Global};
@@ -100,6 +101,27 @@ impl Session {
         Bars::new(&self.screen, &self.settings, self.global.quiet)
     }
 
+    /// Asks for something that moves contents, and shows how far it is; a dry run moves nothing.
+    pub async fn transfer<Q>(
+        &self,
+        control: &Control,
+        request: &Q,
+        is_dry_run: bool,
+    ) -> Result<Q::Reply, Failure>
+    where
+        Q: LongRequest<Progress = TransferProgress>,
+    {
+        let mut bars = self.bars();
+        let show = |event: TransferProgress| {
+            if !is_dry_run {
+                bars.transfer(&event);
+            }
+        };
+        let reply = control.follow(request, show).await;
+        bars.end();
+        reply
+    }
+
     /// Whether a question is to be asked; `false` when the answer was given beforehand.
     ///
     /// # Errors
@@ -176,6 +198,7 @@ impl Session {
         if self.global.no_config {
             flags.push("--no-config".into());
         }
+        flags.extend((0..self.global.verbose).map(|_| OsString::from("-v")));
         flags
     }
 
@@ -223,14 +246,15 @@ pub fn wrong_profile(error: impl std::error::Error + 'static) -> Failure {
 }
 
 /// Waits for Ctrl-C.
-async fn interrupt() {
+pub async fn interrupt() {
     if tokio::signal::ctrl_c().await.is_err() {
         // Without a handler the signal ends the process by itself.
         std::future::pending::<()>().await;
     }
 }
 
-fn interrupted() -> Stop {
+/// The failure of a command that was interrupted.
+pub fn interrupted() -> Stop {
     Failure::new(Code::INTERRUPTED, "interrupted")
         .hint("what was fetched so far is kept: the same command goes on from there")
         .into()

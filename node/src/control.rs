@@ -14,6 +14,7 @@ mod blame;
 mod client;
 mod code;
 mod failure;
+mod gate;
 pub mod requests;
 mod routes;
 pub mod serve;

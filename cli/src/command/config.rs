@@ -86,7 +86,8 @@ impl Document for One {
     }
 
     fn plain(&self) -> Vec<String> {
-        vec![self.setting.value.clone()]
+        let Setting { value, origin } = &self.setting;
+        vec![if self.show_origin { format!("{value}\t{origin}") } else { value.clone() }]
     }
 }
 

@@ -6,12 +6,13 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use catalog_node::control::requests::{PeerTicket, Status, Stop as StopNode};
-use catalog_node::control::serve::Serving;
+use catalog_node::control::requests::{PeerTicket, Served, Status, Stop as StopNode};
+use catalog_node::control::serve::{Http, Serving};
 use catalog_node::control::{Code, Control, Failure};
 use catalog_node::status;
 use catalog_node::{Node, NodeConfig};
@@ -106,7 +107,7 @@ async fn serve(
         pid: std::process::id(),
         listening: node.addrs(),
         ticket: node.ticket().await.map_err(Failure::from)?.to_string(),
-        http: serving.http().map(|http| (http.addr, http.token_path.clone())),
+        http: serving.http().cloned(),
         log: None,
     };
     session.screen.emit(&ready)?;
@@ -167,7 +168,7 @@ fn background(session: &Session, args: &DaemonStartArgs) -> Result<(), Stop> {
             pid: status.pid,
             listening: status.listening,
             ticket: control.ask(&PeerTicket {}).await?,
-            http: None,
+            http: control.ask(&Served {}).await?,
             log: Some(log),
         };
         session.screen.emit(&ready)
@@ -180,7 +181,7 @@ fn detach(session: &Session, args: &DaemonStartArgs, log: &Path) -> io::Result<C
     if log_end(log) > LOG_BYTES_KEPT {
         fs::rename(log, log.with_extension("log.old"))?;
     }
-    let log = OpenOptions::new().create(true).append(true).open(log)?;
+    let log = OpenOptions::new().create(true).append(true).mode(0o600).open(log)?;
     let mut command = Command::new(std::env::current_exe()?);
     command.args(session.again()).args(["daemon", "start", "--foreground", "--detached"]);
     if let Some(addr) = args.listen {
@@ -229,7 +230,7 @@ struct Ready {
     pid: u32,
     listening: Vec<SocketAddr>,
     ticket: String,
-    http: Option<(SocketAddr, PathBuf)>,
+    http: Option<Http>,
     log: Option<PathBuf>,
 }
 
@@ -241,8 +242,7 @@ impl Document for Ready {
             "pid": self.pid,
             "listening": self.listening,
             "ticket": self.ticket,
-            "http": self.http.as_ref().map(|(addr, _)| addr),
-            "http_token_file": self.http.as_ref().map(|(_, path)| path),
+            "http": self.http,
             "log": self.log,
         })
     }
@@ -254,9 +254,9 @@ impl Document for Ready {
             self.pid,
             addrs.join(" ")
         ))];
-        if let Some((addr, token)) = &self.http {
-            let words = format!("http     http://{addr}   token in {}", token.display());
-            lines.push(Line::done().text(words));
+        if let Some(http) = &self.http {
+            let token = http.token_path.display();
+            lines.push(Line::from(format!("  http     http://{}   token in {token}", http.addr)));
         }
         if let Some(log) = &self.log {
             lines.push(Line::from(format!("  log      {}", log.display())));

@@ -22,12 +22,8 @@ pub fn fetch(session: &Session, args: &FetchArgs) -> Result<(), Stop> {
         paths: args.paths.clone(),
         choice: session.choice(&args.choice)?,
     };
-    let fetched = session.ask(async |control| {
-        let mut bars = session.bars();
-        let fetched = control.follow(&request, |event| bars.transfer(&event)).await;
-        bars.end();
-        Ok(fetched?)
-    })?;
+    let fetched =
+        session.ask(async |control| Ok(session.transfer(control, &request, false).await?))?;
     session.screen.emit(&Here(fetched))
 }
 

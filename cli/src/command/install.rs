@@ -57,10 +57,7 @@ async fn one(
         dry_run: args.dry_run,
         choice: choice.clone(),
     };
-    let mut bars = session.bars();
-    let installed = control.follow(&request, |event| bars.transfer(&event)).await;
-    bars.end();
-    let installed = installed?;
+    let installed = session.transfer(control, &request, args.dry_run).await?;
     installed.warnings.iter().for_each(|warning| session.screen.warn(warning));
     let overrides = choice.profile.iter().flat_map(|profile| profile.overrides());
     Ok(Done {
@@ -279,12 +276,8 @@ impl Document for Listed {
 /// Installs newer versions.
 pub fn update(session: &Session, args: &UpdateArgs) -> Result<(), Stop> {
     let request = Update { reference: args.reference.clone(), dry_run: args.dry_run };
-    let updated = session.ask(async |control| {
-        let mut bars = session.bars();
-        let updated = control.follow(&request, |event| bars.transfer(&event)).await;
-        bars.end();
-        Ok(updated?)
-    })?;
+    let updated = session
+        .ask(async |control| Ok(session.transfer(control, &request, args.dry_run).await?))?;
     let failed = updated.iter().filter(|one| one.error.is_some()).count();
     session.screen.emit(&News { updated, dry_run: args.dry_run })?;
     match failed {

@@ -173,10 +173,10 @@ impl Document for Answers {
                 Line::new().ink(Ink::Bad, "✘ ").text(format!("{}: {error}", answer.peer.short()))
             }
             None => Line::done().text(format!(
-                "{} in {} ms, {} new",
+                "{} in {} ms, new records: {}",
                 answer.peer.short(),
                 answer.took_ms,
-                counted(answer.records_new, "record")
+                answer.records_new
             )),
         };
         self.0.iter().map(line).collect()

@@ -11,6 +11,7 @@ use catalog::store::lock::StoreLock;
 use http_body_util::{BodyExt, Limited};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::blame::Blame;
@@ -96,7 +97,7 @@ impl Control {
 
     /// Asks a node of this process.
     pub fn local(node: Node) -> Self {
-        let router = routes::router(node.clone(), tokio_util::sync::CancellationToken::new());
+        let router = routes::router(node.clone(), CancellationToken::new(), None);
         Self { link: Link::Local { node, router } }
     }
 

@@ -26,7 +26,7 @@ pub use consume::{
     Cat, Explain, Fetch, Fits, Info, Install, List, Path, Remove, Rollback, Search, Update,
 };
 pub use peers::{Keys, PeerAdd, PeerList, PeerPing, PeerRemove, PeerTicket, Trust, Untrust};
-pub use upkeep::{Doctor, Gc, Status, Stop, Verify};
+pub use upkeep::{Doctor, Gc, Served, Status, Stop, Verify};
 
 use super::blame::Blame;
 use super::code::Code;

@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::code::{Code, Exit};
 use super::failure::Failure;
-use super::requests::{self as ask, Answer, AnswerAtLength};
+use super::requests::{self as ask, Answer, AnswerAtLength, Request};
+use super::serve::Http;
 use super::{API_VERSION, stream};
 use crate::Node;
 
@@ -20,10 +21,11 @@ use crate::Node;
 pub(super) struct Site {
     node: Node,
     stop: CancellationToken,
+    http: Option<Http>,
 }
 
 /// Every request a node answers.
-pub(super) fn router(node: Node, stop: CancellationToken) -> Router {
+pub(super) fn router(node: Node, stop: CancellationToken, http: Option<Http>) -> Router {
     let table = Table::new()
         .short::<ask::Init>()
         .short::<ask::Search>()
@@ -53,9 +55,10 @@ pub(super) fn router(node: Node, stop: CancellationToken) -> Router {
         .long::<ask::Verify>();
     table
         .0
-        .route(&path("cat"), post(cat))
-        .route(&path("stop"), post(end))
-        .with_state(Site { node, stop })
+        .route(&path(ask::Cat::NAME), post(cat))
+        .route(&path(ask::Stop::NAME), post(end))
+        .route(&path(ask::Served::NAME), post(served))
+        .with_state(Site { node, stop, http })
 }
 
 fn path(name: &str) -> String {
@@ -79,8 +82,11 @@ impl Table {
 }
 
 async fn answer<Q: Answer>(State(site): State<Site>, body: Bytes) -> Result<Response, Failure> {
-    let reply = read::<Q>(&body)?.answer(&site.node).await?;
-    let body = serde_json::to_vec(&reply).map_err(|error| Failure::of(Code::INTERNAL, &error))?;
+    written(&read::<Q>(&body)?.answer(&site.node).await?)
+}
+
+fn written(reply: &impl serde::Serialize) -> Result<Response, Failure> {
+    let body = serde_json::to_vec(reply).map_err(|error| Failure::of(Code::INTERNAL, &error))?;
     Ok(of_type("application/json", Body::from(body)))
 }
 
@@ -98,9 +104,13 @@ async fn cat(State(site): State<Site>, body: Bytes) -> Result<Response, Failure>
     Ok(of_type("application/octet-stream", bytes))
 }
 
+async fn served(State(site): State<Site>) -> Result<Response, Failure> {
+    written(&site.http)
+}
+
 async fn end(State(site): State<Site>) -> Result<Response, Failure> {
     site.stop.cancel();
-    Ok(of_type("application/json", Body::from("null")))
+    written(&())
 }
 
 fn read<Q: serde::de::DeserializeOwned>(body: &[u8]) -> Result<Q, Failure> {

@@ -245,7 +245,7 @@ fn preview(draft: &VariantDraft) -> Variant {
         id: draft.id.clone(),
         requires: draft.requires.clone(),
         prefers: draft.prefers.clone(),
-        resources: draft.resources.clone(),
+        resources: draft.resources,
         fallback: draft.fallback,
         quality: draft.quality,
         root: Digest::from_bytes([0; 32]),

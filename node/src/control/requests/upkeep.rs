@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::blame::Blame;
 use super::super::failure::Failure;
+use super::super::serve::Http;
 use super::super::stream::Reporter;
 use super::{Answer, AnswerAtLength, LongRequest, Request};
 use crate::Node;
@@ -83,6 +84,15 @@ impl Answer for Doctor {
     async fn answer(self, node: &Node) -> Result<Vec<Checkup>, Failure> {
         Ok(node.doctor().await)
     }
+}
+
+/// Says where the running node serves HTTP.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Served {}
+
+impl Request for Served {
+    const NAME: &'static str = "served";
+    type Reply = Option<Http>;
 }
 
 /// Ends the running node in good order.

@@ -1,0 +1,23 @@
+//! Every page in `transcripts/` is played in a home of its own: what it shows is what happens.
+
+mod harness;
+
+use harness::Stage;
+
+macro_rules! pages {
+    ($($name:ident: $file:literal;)+) => {
+        $(#[test]
+        fn $name() {
+            Stage::new().play($file, include_str!(concat!("transcripts/", $file)));
+        })+
+    };
+}
+
+pages! {
+    the_life_of_a_package_is_as_the_page_shows: "life-of-a-package.md";
+    mistakes_get_one_clear_line_and_a_next_step: "mistakes.md";
+    settings_come_from_five_places: "settings.md";
+    every_document_names_its_schema: "formats.md";
+    two_machines_meet_by_ticket: "two-machines.md";
+    keys_are_kept_and_moved: "keys.md";
+}
