@@ -119,7 +119,7 @@ pub enum StoreError {
     Stopped,
     /// The database failed.
     #[error("the database failed")]
-    Database(#[source] Box<redb::Error>),
+    Database(#[source] DatabaseFault),
     /// The store's folder cannot be used.
     #[error("cannot use {}", path.display())]
     Io {
@@ -135,32 +135,23 @@ impl StoreError {
         Self::Damaged { what }
     }
 
+    /// What the database said, for `map_err`.
+    fn database(error: impl Into<redb::Error>) -> Self {
+        match error.into() {
+            redb::Error::PreviousIo => Self::Stopped,
+            error => Self::Database(DatabaseFault(Box::new(error))),
+        }
+    }
+
     fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { path: path.to_owned(), source }
     }
 }
 
-macro_rules! from_redb {
-    ($($error:ident),*) => {$(
-        impl From<redb::$error> for StoreError {
-            fn from(error: redb::$error) -> Self {
-                match error.into() {
-                    redb::Error::PreviousIo => Self::Stopped,
-                    error => Self::Database(Box::new(error)),
-                }
-            }
-        }
-    )*};
-}
-
-from_redb!(
-    CommitError,
-    DatabaseError,
-    StorageError,
-    TableError,
-    TransactionError,
-    SetDurabilityError
-);
+/// What the database said; it shows itself as text only, so that the database can be replaced.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct DatabaseFault(Box<redb::Error>);
 
 impl From<LockError> for StoreError {
     fn from(error: LockError) -> Self {
@@ -213,13 +204,14 @@ impl Store {
     /// Opens a store over any storage, without a lock: for tests of what storage may do to us.
     #[cfg(test)]
     fn over(backend: impl redb::StorageBackend) -> Result<Self, StoreError> {
-        let database = Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(backend)?;
+        let database = Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(backend);
+        let database = database.map_err(StoreError::database)?;
         write_to(&database, format::make)?;
         Self::start(database, None)
     }
 
     fn start(database: Database, home: Option<Home>) -> Result<Self, StoreError> {
-        let view = View(database.begin_read()?);
+        let view = View(database.begin_read().map_err(StoreError::database)?);
         let (id, before) = format::read(&view)?;
         let fence = before + 1;
         if let Some(home) = &home {
@@ -255,7 +247,7 @@ impl Store {
     }
 
     fn read(&self) -> Result<View, StoreError> {
-        Ok(View(self.0.database.begin_read()?))
+        Ok(View(self.0.database.begin_read().map_err(StoreError::database)?))
     }
 
     /// Does `work` in one durable transaction; any error undoes all of it.
@@ -299,8 +291,8 @@ fn write_to<R, E: From<StoreError>>(
     database: &Database,
     work: impl FnOnce(&mut Tables<'_>) -> Result<R, E>,
 ) -> Result<R, E> {
-    let mut txn = database.begin_write().map_err(StoreError::from)?;
-    txn.set_durability(Durability::Immediate).map_err(StoreError::from)?;
+    let mut txn = database.begin_write().map_err(StoreError::database)?;
+    txn.set_durability(Durability::Immediate).map_err(StoreError::database)?;
     txn.set_two_phase_commit(true);
     txn.set_quick_repair(true);
     let mut tables = Tables::open(&txn)?;
@@ -308,7 +300,7 @@ fn write_to<R, E: From<StoreError>>(
     drop(tables);
     match outcome {
         Ok(result) => {
-            txn.commit().map_err(StoreError::from)?;
+            txn.commit().map_err(StoreError::database)?;
             Ok(result)
         }
         Err(error) => {
@@ -345,7 +337,7 @@ fn open_file(path: &Path) -> Result<Database, StoreError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);
     let file = options.open(path).map_err(StoreError::io(path))?;
-    Ok(Builder::new().set_cache_size(CACHE_BYTES).create_file(file)?)
+    Builder::new().set_cache_size(CACHE_BYTES).create_file(file).map_err(StoreError::database)
 }
 
 /// A consistent view of every table, as of one moment.
@@ -356,6 +348,6 @@ impl View {
         &self,
         table: Definition,
     ) -> Result<redb::ReadOnlyTable<&'static [u8], &'static [u8]>, StoreError> {
-        Ok(self.0.open_table(table)?)
+        self.0.open_table(table).map_err(StoreError::database)
     }
 }

@@ -15,8 +15,8 @@ use redb::ReadableTable;
 
 use super::rows::{ChangeRow, Leaf, LogRow, PublisherRow, RIVALS_MAX, Trust};
 use super::tables::{
-    LEAVES, LOGS, LogId, META_NEXT, META_STRANGERS, RECORDS, Tables, get, get_number, leaf_key,
-    put, remove, with_prefix,
+    LEAVES, LOGS, LogId, META_NEXT, META_STRANGERS, RECORDS, Tables, all, get, get_number,
+    leaf_key, put, remove, with_prefix,
 };
 use super::{Store, StoreError};
 use crate::digest::Sha256Digest;
@@ -225,7 +225,7 @@ impl<'a, 't> Batch<'a, 't> {
     /// Counts the leaves that have become contiguous.
     fn extend(&mut self, log: &LogId) -> Result<(), StoreError> {
         let mut contiguous = self.log(log)?.contiguous;
-        while self.tables.leaves.get(leaf_key(log, contiguous).as_slice())?.is_some() {
+        while get(&self.tables.leaves, &leaf_key(log, contiguous))?.is_some() {
             contiguous += 1;
         }
         self.log(log)?.contiguous = contiguous;
@@ -385,7 +385,7 @@ impl Store {
     /// Every log that we know of, by publisher and key.
     pub fn logs(&self) -> Result<Vec<LogState>, StoreError> {
         let mut logs = Vec::new();
-        for row in self.read()?.rows(LOGS)?.range::<&[u8]>(..)? {
+        for row in all(&self.read()?.rows(LOGS)?)? {
             let (key, row) = row?;
             logs.push(log_state(LogId::of_row_key(key.value())?, &LogRow::decode(row.value())?)?);
         }
@@ -419,9 +419,8 @@ pub(super) fn record(
     records: &impl ReadableTable<&'static [u8], &'static [u8]>,
     id: &StatementId,
 ) -> Result<Option<SealedStatement>, StoreError> {
-    let Some(row) = records.get(id.as_bytes().as_slice())? else { return Ok(None) };
-    let sealed =
-        SealedStatement::decode(row.value()).map_err(|_| StoreError::damaged("a record"))?;
+    let Some(row) = get(records, id.as_bytes())? else { return Ok(None) };
+    let sealed = SealedStatement::decode(&row).map_err(|_| StoreError::damaged("a record"))?;
     // An id is the hash of the body: a row that was edited gives itself away.
     if sealed.id() != *id {
         return Err(StoreError::damaged("a record"));

@@ -8,8 +8,8 @@
 use super::batch::record;
 use super::rows::{ChangeRow, Leaf, LogRow, decode_ids};
 use super::tables::{
-    CHANGES, CURSORS, LEAVES, LOGS, LogId, META, META_NEXT, OUTBOX, RECORDS, VERSIONS, digest_of,
-    get, get_number, leaf_key, number, package_item_key, put,
+    CHANGES, CURSORS, LEAVES, LOGS, LogId, META, META_NEXT, OUTBOX, RECORDS, VERSIONS, all,
+    digest_of, from, get, get_number, leaf_key, number, package_item_key, put, retain,
 };
 use super::{BATCH_BYTES_MAX, Incoming, Store, StoreError, View, derived};
 use crate::digest::Sha256Digest;
@@ -70,7 +70,7 @@ impl Store {
         let (mut changes, mut bytes) = (Vec::new(), 0);
         let Some(first) = since.checked_add(1) else { return Ok(changes) };
         let rows = view.rows(CHANGES)?;
-        for row in rows.range::<&[u8]>(first.to_be_bytes().as_slice()..)? {
+        for row in from(&rows, &first.to_be_bytes())? {
             let (seq, row) = row?;
             let Some(item) = sight.item(&ChangeRow::decode(row.value())?)? else { continue };
             bytes += match &item {
@@ -108,7 +108,7 @@ impl Store {
     /// Our own statements that were not announced yet, oldest first, with their change numbers.
     pub fn outbox(&self, limit: usize) -> Result<Vec<(u64, StatementId)>, StoreError> {
         let rows = self.read()?.rows(OUTBOX)?;
-        let rows = rows.range::<&[u8]>(..)?.take(limit).map(|row| {
+        let rows = all(&rows)?.take(limit).map(|row| {
             let (seq, id) = row?;
             Ok((number(seq.value())?, StatementId::from_digest(digest_of(id.value())?)))
         });
@@ -118,8 +118,7 @@ impl Store {
     /// Takes what was announced out of the outbox: everything up to change `seq`.
     pub fn set_announced(&self, seq: u64) -> Result<(), StoreError> {
         self.write(|tables| {
-            tables.outbox.retain(|key, _| number(key).is_ok_and(|there| there > seq))?;
-            Ok(())
+            retain(&mut tables.outbox, |key| number(key).is_ok_and(|there| there > seq))
         })
     }
 

@@ -1,6 +1,6 @@
 //! Which contents must be kept: the live set that garbage collection is given.
 
-use super::tables::{HOLDS, digest_of, number, put, remove, with_prefix};
+use super::tables::{HOLDS, all, digest_of, number, put, remove, with_prefix};
 use super::{Store, StoreError};
 use crate::Digest;
 use crate::time::Timestamp;
@@ -64,7 +64,7 @@ impl Store {
     /// nothing may be collected.
     pub fn holds(&self) -> Result<Vec<Hold>, StoreError> {
         let rows = self.read()?.rows(HOLDS)?;
-        rows.range::<&[u8]>(..)?
+        all(&rows)?
             .map(|row| {
                 let (key, since) = row?;
                 hold_of_row(key.value(), since.value())

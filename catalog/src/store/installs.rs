@@ -7,8 +7,8 @@ use redb::ReadableTable;
 
 use super::holds::{HoldReason, hold_key};
 use super::tables::{
-    IN_USE, INSTALLS, Tables, get_number, number, of_package_key, package_key, put, remove,
-    with_prefix,
+    IN_USE, INSTALLS, Tables, all, get, get_number, number, of_package_key, package_key, put,
+    remove, with_prefix,
 };
 use super::{Store, StoreError, View};
 use crate::Digest;
@@ -74,11 +74,11 @@ impl Store {
         let view = self.read()?;
         let rows = view.rows(INSTALLS)?;
         let mut installs = Vec::new();
-        for used in view.rows(IN_USE)?.range::<&[u8]>(..)? {
+        for used in all(&view.rows(IN_USE)?)? {
             let (key, serial) = used?;
             let key = [key.value(), serial.value()].concat();
-            let row = rows.get(key.as_slice())?.ok_or(StoreError::damaged("an install"))?;
-            installs.push(install_of_row(&key, row.value())?.1);
+            let row = get(&rows, &key)?.ok_or(StoreError::damaged("an install"))?;
+            installs.push(install_of_row(&key, &row)?.1);
         }
         Ok(installs)
     }
@@ -197,7 +197,7 @@ fn installs_of(
 /// Gives up the holds on contents that no install has any more.
 fn give_up_holds(tables: &mut Tables<'_>, forgotten: &[InstallRow]) -> Result<(), StoreError> {
     let mut kept = Vec::new();
-    for row in tables.installs.range::<&[u8]>(..)? {
+    for row in all(&tables.installs)? {
         let (key, row) = row?;
         kept.push(install_of_row(key.value(), row.value())?.1.root);
     }

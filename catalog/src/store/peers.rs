@@ -1,6 +1,6 @@
 //! The nodes that we connect to, as this machine's user and earlier connections left them.
 
-use super::tables::{PEERS, get, put, remove};
+use super::tables::{PEERS, all, get, put, remove};
 use super::{Store, StoreError};
 use crate::cbor::{self, CodecError, Fields, Map, Value};
 use crate::name::Petname;
@@ -40,7 +40,7 @@ impl Store {
     /// Every peer, by node id.
     pub fn peers(&self) -> Result<Vec<PeerRow>, StoreError> {
         let rows = self.read()?.rows(PEERS)?;
-        rows.range::<&[u8]>(..)?
+        all(&rows)?
             .map(|row| {
                 let (node, row) = row?;
                 peer_of_row(node.value(), row.value())

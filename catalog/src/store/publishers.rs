@@ -7,7 +7,7 @@
 
 use super::batch::record;
 use super::rows::{self, Trust};
-use super::tables::{PETNAMES, PUBLISHERS, RECORDS, Tables, get, publisher_of, put, remove};
+use super::tables::{PETNAMES, PUBLISHERS, RECORDS, Tables, all, get, publisher_of, put, remove};
 use super::{Store, StoreError, View};
 use crate::identity::{Inception, KeyState, PublisherId};
 use crate::name::Petname;
@@ -59,7 +59,7 @@ impl Store {
     pub fn publishers(&self) -> Result<Vec<PublisherRow>, StoreError> {
         let view = self.read()?;
         let rows = view.rows(PUBLISHERS)?;
-        rows.range::<&[u8]>(..)?
+        all(&rows)?
             .map(|row| {
                 let (id, row) = row?;
                 view.publisher_row(publisher_of(id.value())?, row.value())
@@ -157,8 +157,7 @@ impl View {
     /// Every petname that is given, in order.
     pub(super) fn petnames(&self) -> Result<Vec<Petname>, StoreError> {
         let damaged = || StoreError::damaged("a petname");
-        self.rows(PETNAMES)?
-            .range::<&[u8]>(..)?
+        all(&self.rows(PETNAMES)?)?
             .map(|row| {
                 let (name, _) = row?;
                 let name = std::str::from_utf8(name.value()).map_err(|_| damaged())?;

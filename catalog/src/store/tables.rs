@@ -6,7 +6,7 @@
 //! The number of this layout is kept in `meta`. Changing a row or a key means a new number and a
 //! step in [`format`](super::format).
 
-use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::{AccessGuard, ReadableTable, Table, TableDefinition, WriteTransaction};
 
 use super::StoreError;
 use crate::Digest;
@@ -90,25 +90,26 @@ pub(super) struct Tables<'t> {
 impl<'t> Tables<'t> {
     /// Opens every table, making those that are missing.
     pub fn open(txn: &'t WriteTransaction) -> Result<Self, StoreError> {
+        let open = |table| txn.open_table(table).map_err(StoreError::database);
         Ok(Self {
-            meta: txn.open_table(META)?,
-            records: txn.open_table(RECORDS)?,
-            leaves: txn.open_table(LEAVES)?,
-            logs: txn.open_table(LOGS)?,
-            names: txn.open_table(NAMES)?,
-            versions: txn.open_table(VERSIONS)?,
-            yanks: txn.open_table(YANKS)?,
-            channels: txn.open_table(CHANNELS)?,
-            roots: txn.open_table(ROOTS)?,
-            changes: txn.open_table(CHANGES)?,
-            cursors: txn.open_table(CURSORS)?,
-            outbox: txn.open_table(OUTBOX)?,
-            publishers: txn.open_table(PUBLISHERS)?,
-            petnames: txn.open_table(PETNAMES)?,
-            peers: txn.open_table(PEERS)?,
-            holds: txn.open_table(HOLDS)?,
-            installs: txn.open_table(INSTALLS)?,
-            in_use: txn.open_table(IN_USE)?,
+            meta: open(META)?,
+            records: open(RECORDS)?,
+            leaves: open(LEAVES)?,
+            logs: open(LOGS)?,
+            names: open(NAMES)?,
+            versions: open(VERSIONS)?,
+            yanks: open(YANKS)?,
+            channels: open(CHANNELS)?,
+            roots: open(ROOTS)?,
+            changes: open(CHANGES)?,
+            cursors: open(CURSORS)?,
+            outbox: open(OUTBOX)?,
+            publishers: open(PUBLISHERS)?,
+            petnames: open(PETNAMES)?,
+            peers: open(PEERS)?,
+            holds: open(HOLDS)?,
+            installs: open(INSTALLS)?,
+            in_use: open(IN_USE)?,
         })
     }
 }
@@ -118,20 +119,20 @@ pub(super) fn get(
     rows: &impl ReadableTable<&'static [u8], &'static [u8]>,
     key: &[u8],
 ) -> Result<Option<Vec<u8>>, StoreError> {
-    Ok(rows.get(key)?.map(|value| value.value().to_vec()))
+    let value = rows.get(key).map_err(StoreError::database)?;
+    Ok(value.map(|value| value.value().to_vec()))
 }
 
 /// Writes a row, replacing the one that was there.
 pub(super) fn put(rows: &mut Rows<'_>, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
-    rows.insert(key, value)?;
-    Ok(())
+    rows.insert(key, value).map(drop).map_err(StoreError::database)
 }
 
 /// Removes a row.
 ///
 /// - result: whether it was there.
 pub(super) fn remove(rows: &mut Rows<'_>, key: &[u8]) -> Result<bool, StoreError> {
-    Ok(rows.remove(key)?.is_some())
+    Ok(rows.remove(key).map_err(StoreError::database)?.is_some())
 }
 
 /// The number at `key`; `None` when there is none.
@@ -139,7 +140,7 @@ pub(super) fn get_number(
     rows: &impl ReadableTable<&'static [u8], &'static [u8]>,
     key: &[u8],
 ) -> Result<Option<u64>, StoreError> {
-    rows.get(key)?.map(|value| number(value.value())).transpose()
+    get(rows, key)?.map(|value| number(&value)).transpose()
 }
 
 /// A big-endian number, as keys and values have them.
@@ -155,15 +156,58 @@ pub(super) fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
     Some(end)
 }
 
-/// Rows whose key begins with `prefix`, in key order.
+/// Removes the rows whose key `keep` does not want.
+pub(super) fn retain(rows: &mut Rows<'_>, keep: impl Fn(&[u8]) -> bool) -> Result<(), StoreError> {
+    rows.retain(|key, _| keep(key)).map_err(StoreError::database)
+}
+
+/// Rows of a table, in key order.
+pub(super) struct Scan<'r>(redb::Range<'r, &'static [u8], &'static [u8]>);
+
+/// A key or a value, as long as it is needed.
+pub(super) type Guard<'r> = AccessGuard<'r, &'static [u8]>;
+
+impl<'r> Iterator for Scan<'r> {
+    type Item = Result<(Guard<'r>, Guard<'r>), StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(|row| row.map_err(StoreError::database))
+    }
+}
+
+impl DoubleEndedIterator for Scan<'_> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.0.next_back().map(|row| row.map_err(StoreError::database))
+    }
+}
+
+/// Every row.
+pub(super) fn all<'r>(
+    rows: &'r impl ReadableTable<&'static [u8], &'static [u8]>,
+) -> Result<Scan<'r>, StoreError> {
+    with_prefix(rows, &[])
+}
+
+/// The row at `first` and all after it.
+pub(super) fn from<'r>(
+    rows: &'r impl ReadableTable<&'static [u8], &'static [u8]>,
+    first: &[u8],
+) -> Result<Scan<'r>, StoreError> {
+    rows.range::<&[u8]>(first..).map(Scan).map_err(StoreError::database)
+}
+
+/// Rows whose key begins with `prefix`.
 pub(super) fn with_prefix<'r>(
     rows: &'r impl ReadableTable<&'static [u8], &'static [u8]>,
     prefix: &[u8],
-) -> Result<redb::Range<'r, &'static [u8], &'static [u8]>, StoreError> {
-    Ok(match prefix_end(prefix) {
-        Some(end) => rows.range::<&[u8]>(prefix..end.as_slice())?,
-        None => rows.range::<&[u8]>(prefix..)?,
-    })
+) -> Result<Scan<'r>, StoreError> {
+    match prefix_end(prefix) {
+        Some(end) => {
+            let range = rows.range::<&[u8]>(prefix..end.as_slice());
+            range.map(Scan).map_err(StoreError::database)
+        }
+        None => from(rows, prefix),
+    }
 }
 
 /// One log: a publisher, and the key that signs it.

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use redb::{ReadableTable, TableHandle};
+use redb::TableHandle;
 
 use super::batch::record;
 use super::holds::hold_of_row;
@@ -17,8 +17,8 @@ use super::installs::install_of_row;
 use super::peers::peer_of_row;
 use super::rows::{ChangeRow, Leaf, LogRow, PublisherRow, Trust};
 use super::tables::{
-    self, Definition, LogId, Rows, Tables, digest_of, get, get_number, leaf_key, number,
-    of_leaf_key, publisher_of,
+    self, Definition, LogId, Rows, Tables, all, digest_of, get, get_number, leaf_key, number,
+    of_leaf_key, publisher_of, retain,
 };
 use super::{Store, StoreError, View, derived};
 use crate::head::SealedHead;
@@ -132,7 +132,7 @@ impl Check {
         mut row: impl FnMut(&mut Self, &[u8], &[u8]) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let rows = self.view.rows(table)?;
-        for entry in rows.range::<&[u8]>(..)? {
+        for entry in all(&rows)? {
             let (key, value) = entry?;
             match row(self, key.value(), value.value()) {
                 Ok(()) => {}
@@ -348,14 +348,14 @@ impl Check {
         self.each(tables::HOLDS, |_, key, row| hold_of_row(key, row).map(drop))?;
         self.each(tables::INSTALLS, |_, key, row| install_of_row(key, row).map(drop))?;
         self.each(tables::IN_USE, |check, key, serial| {
-            if installs.get([key, serial].concat().as_slice())?.is_none() {
+            if get(&installs, &[key, serial].concat())?.is_none() {
                 check.fault(tables::IN_USE, key, Problem::Unfounded);
             }
             Ok(())
         })?;
         self.each(tables::OUTBOX, |check, key, id| {
             number(key)?;
-            if records.get(digest_of(id)?.as_bytes().as_slice())?.is_none() {
+            if get(&records, digest_of(id)?.as_bytes())?.is_none() {
                 check.fault(tables::OUTBOX, key, Problem::Unfounded);
             }
             Ok(())
@@ -388,7 +388,7 @@ impl Check {
             &mut tables.channels,
             &mut tables.roots,
         ] {
-            rows.retain(|_, _| false)?;
+            retain(rows, |_| false)?;
         }
         // Publishers were checked on their own, and a record that is forged derives nothing.
         for id in order {
@@ -398,7 +398,7 @@ impl Check {
             }
         }
         let leaves = self.view.rows(tables::LEAVES)?;
-        for row in leaves.range::<&[u8]>(..)? {
+        for row in all(&leaves)? {
             let Ok(leaves) = Leaf::decode_all(row?.1.value()) else { continue };
             if leaves.len() > 1 {
                 let ids = leaves.iter().filter_map(|leaf| leaf.statement);
@@ -416,17 +416,17 @@ impl Check {
 
     fn compare(&mut self, table: Definition, expected: &Rows<'_>) -> Result<(), StoreError> {
         self.each(table, |check, key, row| {
-            match expected.get(key)? {
+            match get(expected, key)? {
                 None => check.fault(table, key, Problem::Unfounded),
-                Some(value) if value.value() != row => check.fault(table, key, Problem::Differs),
+                Some(value) if value != row => check.fault(table, key, Problem::Differs),
                 Some(_) => {}
             }
             Ok(())
         })?;
         let found = self.view.rows(table)?;
-        for row in expected.range::<&[u8]>(..)? {
+        for row in all(expected)? {
             let (key, _) = row?;
-            if found.get(key.value())?.is_none() {
+            if get(&found, key.value())?.is_none() {
                 self.fault(table, key.value(), Problem::Missing);
             }
         }
