@@ -1,7 +1,7 @@
 //! Times a process from start to exit and watches how much memory it takes.
 
 use std::fs;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -54,9 +54,9 @@ pub fn run(command: &mut Command) -> Cost {
 }
 
 /// The most memory seen so far of a process that still runs.
-pub fn peak_of(child: &Child) -> f64 {
+pub fn peak_of(pid: u32) -> f64 {
     let mut peak = Peak::default();
-    peak.look(child.id());
+    peak.look(pid);
     peak.resident
 }
 
@@ -68,15 +68,28 @@ struct Peak {
 
 impl Peak {
     fn look(&mut self, pid: u32) {
-        let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else { return };
-        let mib = |key: &str| {
-            let line = status.lines().find(|line| line.starts_with(key));
-            let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
-            kib.unwrap_or(0.0) / 1024.0
-        };
-        self.resident = self.resident.max(mib("VmHWM:"));
-        self.own = self.own.max(mib("RssAnon:"));
+        let (mut resident, mut own) = (0.0, 0.0);
+        for pid in with_children(pid) {
+            let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else { continue };
+            let mib = |key: &str| {
+                let line = status.lines().find(|line| line.starts_with(key));
+                let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
+                kib.unwrap_or(0.0) / 1024.0
+            };
+            resident += mib("VmHWM:");
+            own += mib("RssAnon:");
+        }
+        self.resident = self.resident.max(resident);
+        self.own = self.own.max(own);
     }
+}
+
+/// A process and those it started: a pipeline is a shell with children.
+fn with_children(pid: u32) -> Vec<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    let children = children.unwrap_or_default();
+    let children = children.split_whitespace().filter_map(|child| child.parse().ok());
+    [pid].into_iter().chain(children).collect()
 }
 
 /// The middle of some figures; the lower one of two.

@@ -6,6 +6,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a broken promise ends a test, here as in its body")]
 
+pub mod bitflips;
+pub mod dice;
+pub mod durability;
+pub mod machine;
+pub mod parcel;
+pub mod powercut;
+pub mod resume;
 pub mod samples;
 pub mod skip;
 pub mod table;

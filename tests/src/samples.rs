@@ -3,7 +3,6 @@
 //! Tests never fetch: a sample that is not there is a test that says it was skipped.
 
 use std::env;
-use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -42,26 +41,30 @@ pub fn dir() -> PathBuf {
 
 /// The files of the npm family; `None`, said loudly, when they were never fetched.
 pub fn npm(test: &str) -> Option<Vec<PathBuf>> {
-    family(test, "npm", "tgz", NPM.len())
+    family(test, "npm", &format!("esbuild-*-{ESBUILD}.tgz"), NPM.len())
 }
 
 /// The files of the wheel family; `None`, said loudly, when they were never fetched.
 pub fn wheels(test: &str) -> Option<Vec<PathBuf>> {
-    family(test, "wheel", "whl", PLATFORMS.len())
+    family(test, "wheel", &format!("markupsafe-{MARKUPSAFE}-cp312-*.whl"), PLATFORMS.len())
 }
 
-fn family(test: &str, folder: &str, extension: &str, count: usize) -> Option<Vec<PathBuf>> {
+/// The files of `dir()/folder` whose names start and end as `pattern` does around its `*`.
+fn family(test: &str, folder: &str, pattern: &str, count: usize) -> Option<Vec<PathBuf>> {
     let dir = dir().join(folder);
+    let (start, end) = pattern.split_once('*').unwrap();
     let entries = fs::read_dir(&dir).ok().into_iter().flatten().flatten();
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-    files.retain(|path| path.extension() == Some(OsStr::new(extension)));
+    files.retain(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+        name.starts_with(start) && name.ends_with(end)
+    });
     files.sort();
     if files.len() < count {
         let found = files.len();
-        skip(
-            test,
-            &format!("{found} of {count} samples in {}; run `cargo xtask samples`", dir.display()),
-        );
+        let why =
+            format!("{found} of {count} samples in {}; run `cargo xtask samples`", dir.display());
+        skip(test, &why);
         return None;
     }
     Some(files)
