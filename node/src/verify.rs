@@ -154,13 +154,6 @@ impl Verify {
             report.bytes += size;
             (self.progress)(VerifyProgress { bytes_done: report.bytes, bytes_total });
         }
-        // What the last start had to drop is damage as well, as long as nobody brought it back.
-        let torn: Vec<Digest> = node.torn().iter().copied().collect();
-        for digest in torn {
-            if blobs.holding(&digest).await? == Holding::Absent {
-                damaged.insert(digest);
-            }
-        }
         if damaged.is_empty() {
             return Ok(());
         }
@@ -189,6 +182,9 @@ impl Verify {
         blobs: &Blobs,
     ) -> Result<(BTreeSet<Digest>, BTreeMap<Digest, u64>), VerifyError> {
         let (mut missing, mut wanted) = (BTreeSet::new(), BTreeMap::new());
+        // What the last start had to drop is damage wherever somebody has use for it. A publish that
+        // a power cut ended leaves such blobs too, and nobody has.
+        let torn = self.node.0.torn().clone();
         for root in self.roots()? {
             let whole = self.should_be_whole(&root)?;
             let mut members = vec![root];
@@ -198,7 +194,7 @@ impl Verify {
                     Holding::Whole { size } => {
                         wanted.insert(digest, size);
                     }
-                    Holding::Absent | Holding::Partial if whole => {
+                    Holding::Absent | Holding::Partial if whole || torn.contains(&digest) => {
                         missing.insert(digest);
                     }
                     Holding::Absent | Holding::Partial => {}
