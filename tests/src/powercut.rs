@@ -79,6 +79,23 @@ pub fn obstacle(work: &Path) -> Option<String> {
     obstacle
 }
 
+/// Whether a cut here loses what was not made durable, and nothing else: what the other results
+/// are worth.
+pub fn is_telling(work: &Path) -> io::Result<bool> {
+    let content = vec![7; 1 << 20];
+    let disk = Disk::format(work.join("control.img"), work.join("control"))?;
+    fs::write(disk.at.join("careless"), &content)?;
+    fs::write(disk.at.join("careful"), &content)?;
+    File::open(disk.at.join("careful"))?.sync_all()?;
+    File::open(&disk.at)?.sync_all()?;
+    let image = work.join("control-after.img");
+    disk.copy(&image)?;
+    drop(disk);
+    let disk = Disk::mount(image, work.join("control-after"))?;
+    let is_there = |name| fs::read(disk.at.join(name)).is_ok_and(|read| read == content);
+    Ok(is_there("careful") && !is_there("careless"))
+}
+
 /// Cuts the power `rounds` times.
 pub fn run(rounds: usize, seed: u64, work: &Path) -> io::Result<Tally> {
     let mut dice = Dice::new(seed);

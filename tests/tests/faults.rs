@@ -30,6 +30,17 @@ fn what_a_node_acknowledged_survives_a_power_cut() {
     assert!(tally.is_good(), "{tally:#?}");
 }
 
+/// Threat row 46, control: the same cut takes away what a writer did not make durable.
+#[test]
+fn a_careless_writer_is_noticed_by_a_power_cut() {
+    let work = tempfile::tempdir().unwrap();
+    if let Some(why) = powercut::obstacle(work.path()) {
+        skip("a_careless_writer_is_noticed_by_a_power_cut", &why);
+        return;
+    }
+    assert!(powercut::is_telling(work.path()).unwrap());
+}
+
 #[test]
 fn an_install_goes_on_after_either_side_was_killed() {
     let work = tempfile::tempdir().unwrap();
