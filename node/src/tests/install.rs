@@ -105,6 +105,9 @@ async fn a_lazy_install_brings_the_list_and_cat_one_file() {
     // What is not whole here is not offered to others.
     let c = Machine::new().await;
     c.meet(&b).await;
+    let acme = "acme".parse().unwrap();
+    let publisher = b.node.store().publisher_by_petname(&acme).unwrap().unwrap();
+    c.node.pin(&acme, &publisher).await.unwrap();
     let error = c.node.install(&it).await.unwrap_err();
     assert!(matches!(error, InstallError::Fetch(FetchError::Unavailable { .. })), "{error}");
 }
