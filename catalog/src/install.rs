@@ -9,7 +9,7 @@
 //! handles that follow no link, hashed on the way, made durable, and only then renamed; a crash
 //! leaves the old state or the new one, and a leftover that the next opening sweeps away. Files are
 //! 0444 or 0555, folders 0755. Nothing of a package is ever run.
-//! Not here: which variant ([`resolve`](crate::resolve)), and what is recorded as installed
+//! Not here: which variant ([`resolve`](mod@crate::resolve)), and what is recorded as installed
 //! ([`store`](crate::store)).
 
 mod check;

@@ -6,7 +6,7 @@
 //! Guarantees: a key that is not understood is an error, never ignored; everything wrong is found in
 //! one go; packing never follows a symbolic link out of what is packed; the same files give the
 //! same draft. Not here: hashing and signing (publishing), and whether a variant fits a machine
-//! ([`resolve`](crate::resolve)).
+//! ([`resolve`](mod@crate::resolve)).
 
 mod finding;
 mod glob;

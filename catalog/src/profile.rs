@@ -1,7 +1,7 @@
 //! What a machine is: facts that were detected, written down by hand, or set for one command.
 //!
 //! A profile answers what is known of a fact; whether that is enough for a variant is decided by
-//! [`resolve`](crate::resolve). Facts have three states: known, known to be absent, and not known
+//! [`resolve`](mod@crate::resolve). Facts have three states: known, known to be absent, and not known
 //! (with the reason). In a detected profile what was not looked for is not known; in any other
 //! profile it is absent, because its author listed what there is.
 //!

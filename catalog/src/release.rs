@@ -7,7 +7,7 @@
 //!
 //! Guarantees: a release that was read keeps every limit named here, and its one-line texts have
 //! no control characters. Not here: whether its texts are true, or safe for a terminal (`cli`
-//! escapes them), and which variant fits a machine ([`resolve`](crate::resolve)).
+//! escapes them), and which variant fits a machine ([`resolve`](mod@crate::resolve)).
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -2,7 +2,7 @@
 //!
 //! What arrives is a [`SealedStatement`]: a body, its kind and signatures. Only
 //! [`open`](SealedStatement::open) turns it into a [`Statement`], and only against the
-//! [`KeyState`] of its publisher: the signatures are checked over the exact bytes received before
+//! [`KeyState`](crate::identity::KeyState) of its publisher: the signatures are checked over the exact bytes received before
 //! those are parsed, and the bytes are kept and forwarded, never written anew.
 //!
 //! A statement's id is the BLAKE3 hash of its body; its leaf in the log is the RFC 6962 hash of the

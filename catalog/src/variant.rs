@@ -1,7 +1,7 @@
 //! One build of a release for one kind of hardware, and what it asks of a machine.
 //!
 //! A variant says what it needs (`requires`, `resources`), what it would like (`prefers`) and which
-//! bytes it is (`root`). Whether it fits is decided by [`resolve`](crate::resolve).
+//! bytes it is (`root`). Whether it fits is decided by [`resolve`](mod@crate::resolve).
 //!
 //! Stored inside a release, with short keys: 26 variants of a real package take some 5 KiB, so that
 //! a mirror of one variant can carry the whole release.

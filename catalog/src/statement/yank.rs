@@ -33,7 +33,7 @@ impl Yank {
     /// The bytes to sign.
     ///
     /// # Errors
-    /// [`BodyError`] when the reason is not one line of at most [`REASON_BYTES_MAX`] bytes.
+    /// [`BodyError`] when the reason is not one line of at most `REASON_BYTES_MAX` bytes.
     pub fn encode(&self) -> Result<Vec<u8>, BodyError> {
         let Self { publisher, seq, time, name, version, yanked, reason } = self;
         let header = StatementHeader { publisher: *publisher, seq: *seq, time: *time };

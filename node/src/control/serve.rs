@@ -1,7 +1,7 @@
 //! Serves the control API: on the Unix socket always, on loopback HTTP when asked to.
 //!
 //! The Unix socket can be opened by its owner only. HTTP can be reached by every web page that its
-//! owner opens, so a gate stands before it ([`gate`]), and it listens on loopback only.
+//! owner opens, so a gate stands before it (`gate`), and it listens on loopback only.
 
 use std::io;
 use std::net::SocketAddr;
