@@ -91,7 +91,8 @@ impl Session {
         result
     }
 
-    fn tell_waiting(&self, pid: Option<u32>) {
+    /// Says whom we are waiting for.
+    pub fn tell_waiting(&self, pid: Option<u32>) {
         let who = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
         self.screen.say(&Line::from(format!("waiting for {who}, which owns the store…")));
     }

@@ -76,7 +76,7 @@ fn foreground(session: &Session, args: &DaemonStartArgs) -> Result<(), Stop> {
         // From here on a signal ends the node in good order.
         let mut signals = Signals::catch()?;
         let node = tokio::select! {
-            node = open(&config) => node?,
+            node = open(session, &config) => node?,
             () = signals.any() => return Ok(()),
         };
         let result = serve(session, &node, http, &mut signals).await;
@@ -85,8 +85,8 @@ fn foreground(session: &Session, args: &DaemonStartArgs) -> Result<(), Stop> {
     })
 }
 
-async fn open(config: &NodeConfig) -> Result<Node, Failure> {
-    let node = Control::spawn(config).await?;
+async fn open(session: &Session, config: &NodeConfig) -> Result<Node, Failure> {
+    let node = Control::spawn(config, |pid| session.tell_waiting(pid)).await?;
     match node.online().await {
         Ok(()) => Ok(node),
         Err(error) => {

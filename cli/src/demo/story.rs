@@ -55,7 +55,7 @@ impl Machine {
         let home = dir.join(name);
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let config = NodeConfig::at(&home).listen(loopback);
-        let node = Control::spawn(&config).await?;
+        let node = Control::spawn(&config, |_| ()).await?;
         node.online().await.map_err(Failure::from)?;
         Ok(Self { home, control: Control::local(node) })
     }

@@ -484,6 +484,7 @@ impl Blame for GcError {
 impl Blame for ServeError {
     fn blame(&self) -> Failure {
         match self {
+            Self::Store(error) => error.blame(),
             Self::Socket { source, .. } => Failure::of(code_of(source), self),
             Self::NotLoopback { .. } => {
                 Failure::of(Code::CONFIG_VALUE, self).hint("use 127.0.0.1 or [::1]")

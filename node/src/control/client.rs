@@ -1,5 +1,7 @@
 //! Asks a node: the running one over its socket, or one that is opened here for the purpose.
 
+use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -40,7 +42,7 @@ pub struct Control {
 #[derive(Debug)]
 enum Link {
     /// A running node.
-    Socket(std::path::PathBuf),
+    Socket(PathBuf),
     /// A node of our own.
     Local { node: Node, router: Router },
 }
@@ -54,34 +56,28 @@ impl Control {
         config: NodeConfig,
         on_wait: impl FnOnce(Option<u32>),
     ) -> Result<Self, Failure> {
-        let began = Instant::now();
-        let mut on_wait = Some(on_wait);
+        let mut patience = Patience::new(on_wait);
         loop {
             if let Some(control) = Self::attach(&config).await {
                 return Ok(control);
             }
-            match Node::builder(config.clone()).spawn().await {
-                Ok(node) => return Ok(Self::local(node)),
-                Err(error) => match error {
-                    SpawnError::Store(StoreError::Held { ref holder })
-                        if began.elapsed() < HELD_WAIT_MAX =>
-                    {
-                        if began.elapsed() > HELD_SILENT
-                            && let Some(on_wait) = on_wait.take()
-                        {
-                            on_wait(holder.as_ref().map(|holder| holder.pid));
-                        }
-                        tokio::time::sleep(HELD_POLL).await;
-                    }
-                    error => return Err(error.blame()),
-                },
+            if let Some(node) = patience.try_open(&config).await? {
+                return Ok(Self::local(node));
             }
         }
     }
 
-    /// Opens a node of our own; a store that another process holds is a failure at once.
-    pub async fn spawn(config: &NodeConfig) -> Result<Node, Failure> {
-        Node::builder(config.clone()).spawn().await.map_err(|error| error.blame())
+    /// Opens a node of our own; a store that another process holds is waited for as well.
+    pub async fn spawn(
+        config: &NodeConfig,
+        on_wait: impl FnOnce(Option<u32>),
+    ) -> Result<Node, Failure> {
+        let mut patience = Patience::new(on_wait);
+        loop {
+            if let Some(node) = patience.try_open(config).await? {
+                return Ok(node);
+            }
+        }
     }
 
     /// Whether a process owns the store of this node.
@@ -167,11 +163,64 @@ impl Control {
     }
 }
 
+/// Waits for a store that another process holds, up to a limit, and says so once.
+struct Patience<F> {
+    began: Instant,
+    on_wait: Option<F>,
+}
+
+impl<F: FnOnce(Option<u32>)> Patience<F> {
+    fn new(on_wait: F) -> Self {
+        Self { began: Instant::now(), on_wait: Some(on_wait) }
+    }
+
+    /// One attempt to open a node: `None` when the store is held and there is time left.
+    async fn try_open(&mut self, config: &NodeConfig) -> Result<Option<Node>, Failure> {
+        // A process that is still starting is waited for inside.
+        let mut opening = pin!(Node::builder(config.clone()).spawn());
+        let opened = tokio::select! {
+            opened = &mut opening => opened,
+            () = self.silence() => {
+                self.tell(config);
+                opening.await
+            }
+        };
+        match opened {
+            Ok(node) => Ok(Some(node)),
+            Err(SpawnError::Store(StoreError::Held { .. }))
+                if self.began.elapsed() < HELD_WAIT_MAX =>
+            {
+                if self.began.elapsed() > HELD_SILENT {
+                    self.tell(config);
+                }
+                tokio::time::sleep(HELD_POLL).await;
+                Ok(None)
+            }
+            Err(error) => Err(error.blame()),
+        }
+    }
+
+    async fn silence(&self) {
+        tokio::time::sleep_until((self.began + HELD_SILENT).into()).await;
+    }
+
+    /// Says who is waited for, unless it is only our own disk that takes its time.
+    fn tell(&mut self, config: &NodeConfig) {
+        let holder = match StoreLock::holder(&config.store_dir()) {
+            Ok(Some(holder)) => Some(holder.pid),
+            Ok(None) => return,
+            Err(_) => None,
+        };
+        if holder != Some(std::process::id())
+            && let Some(on_wait) = self.on_wait.take()
+        {
+            on_wait(holder);
+        }
+    }
+}
+
 /// Sends one request over a connection of its own: a command sends one or two.
-async fn over_socket(
-    path: &std::path::Path,
-    request: HttpRequest<Body>,
-) -> Result<Response<Body>, Failure> {
+async fn over_socket(path: &Path, request: HttpRequest<Body>) -> Result<Response<Body>, Failure> {
     let stream =
         socket::connect(path).await.map_err(|error| broken_off().caused_by(Some(&error)))?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::middleware::from_fn_with_state;
+use catalog::store::StoreError;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -43,6 +44,9 @@ pub struct Http {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
+    /// The lock of the store could not be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The Unix socket could not be made.
     #[error("cannot listen on {}", path.display())]
     Socket {
@@ -87,6 +91,8 @@ impl Serving {
             tasks.spawn(axum::serve(listener, gated).with_graceful_shutdown(ends()).into_future());
         }
         tasks.spawn(axum::serve(listener, router).with_graceful_shutdown(ends()).into_future());
+        // From here on whoever finds the store held knows where to ask.
+        node.store().set_ready(Some(&path))?;
         Ok(Self { tasks, stop, socket: path, http })
     }
 
