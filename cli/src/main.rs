@@ -26,6 +26,7 @@ use catalog_node::control::Exit;
 use clap::Parser;
 
 use crate::args::{Cli, Global};
+use crate::places::Places;
 use crate::screen::Screen;
 use crate::settings::Settings;
 use crate::stop::Stop;
@@ -50,13 +51,21 @@ fn end(global: &Global, result: Result<(), Stop>) -> ExitCode {
         Ok(()) | Err(Stop::PipeClosed) => Exit::Ok,
         Err(Stop::Shown(exit)) => exit,
         Err(Stop::Failed(failure)) => {
-            // The settings may be what is wrong, so only flags and environment count here.
-            let mut settings = Settings::defaults();
-            let _ = settings.read_environment();
-            let _ = settings.read_flags(global);
-            Screen::new(&settings, global.quiet).fail(&failure);
+            Screen::new(&settings(global), global.quiet).fail(&failure);
             failure.exit
         }
     };
     ExitCode::from(u8::from(exit))
+}
+
+/// The settings to show a failure with. They may be what is wrong: then flags and environment alone.
+fn settings(global: &Global) -> Settings {
+    let read =
+        Places::find(global.home.as_deref()).and_then(|places| Settings::load(global, &places));
+    read.unwrap_or_else(|_| {
+        let mut settings = Settings::defaults();
+        let _ = settings.read_environment();
+        let _ = settings.read_flags(global);
+        settings
+    })
 }

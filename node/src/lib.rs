@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod access;
+mod alike;
 mod blobs;
 mod blocking;
 pub mod config;

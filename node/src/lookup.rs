@@ -8,6 +8,7 @@ use catalog::resolve::{Preference, Resolution, resolve};
 use catalog::store::{Found, LookupError, StoreError};
 use catalog::variant::Variant;
 
+use crate::alike;
 use crate::node::{Inner, Node};
 use crate::shown;
 
@@ -88,7 +89,7 @@ impl Node {
         let found = self.find(reference).await?;
         let release = self.0.release(&found.row.id)?;
         let shown = shown::release(&self.0.store, &found.package, &found.row.version)?;
-        let mut warnings = Vec::new();
+        let mut warnings = alike::warnings(&self.0.store, &found.package)?;
         if let Some(reason) = &found.row.yanked {
             let reason = if reason.is_empty() { "no reason given" } else { reason };
             warnings.push(format!("{shown} was withdrawn by its publisher: {reason}"));

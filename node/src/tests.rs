@@ -1,7 +1,7 @@
 //! Journeys between real nodes on the loopback interface, and attacks on them.
 
 mod attacks;
-mod fixture;
+pub(crate) mod fixture;
 mod install;
 mod kill;
 mod records;

@@ -3,12 +3,12 @@
 //! In the background it is this program again, in a session of its own, writing to a log file; the
 //! command that started it waits until it answers. It is never started by anything else.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
+mod background;
+mod unit;
+
+use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use catalog_node::control::requests::{PeerTicket, Served, Status, Stop as StopNode};
@@ -21,31 +21,25 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::upkeep::Now;
 use crate::args::{DaemonCommand, DaemonStartArgs};
-use crate::line::{Ink, Line, paragraph};
+use crate::line::{Ink, Line};
 use crate::screen::Document;
 use crate::session::Session;
 use crate::stop::Stop;
 
-/// How long a node may take until it answers.
-const START_WAIT_MAX: Duration = Duration::from_secs(30);
 /// How long a node may take to end in good order.
 const STOP_WAIT_MAX: Duration = Duration::from_secs(30);
 /// How often that is looked at.
 const POLL: Duration = Duration::from_millis(20);
-/// The most of the log that is read for its last lines.
-const LOG_BYTES_MAX: u64 = 1 << 20;
-/// A longer log is begun anew at the next start; the old one is kept beside it once.
-const LOG_BYTES_KEPT: u64 = 8 << 20;
 
 /// Does something with the daemon.
 pub fn daemon(session: &Session, command: &DaemonCommand) -> Result<(), Stop> {
     match command {
         DaemonCommand::Start(args) if args.foreground => foreground(session, args),
-        DaemonCommand::Start(args) => background(session, args),
+        DaemonCommand::Start(args) => in_background(session, args),
         DaemonCommand::Stop => stop(session),
         DaemonCommand::Status => status(session),
-        DaemonCommand::Logs { lines } => logs(session, *lines),
-        DaemonCommand::Install { dry_run } => install(session, *dry_run),
+        DaemonCommand::Logs { lines } => background::logs(session, *lines),
+        DaemonCommand::Install { dry_run } => unit::install(session, *dry_run),
     }
 }
 
@@ -151,18 +145,15 @@ fn already_running() -> Stop {
         .into()
 }
 
-/// Starts this program again, without a terminal, and waits until it answers.
-fn background(session: &Session, args: &DaemonStartArgs) -> Result<(), Stop> {
+/// Leaves a node running in the background.
+fn in_background(session: &Session, args: &DaemonStartArgs) -> Result<(), Stop> {
     let config = config(session, args);
     let log = session.places.log_file();
     session.block_on(async {
         if Control::attach(&config).await.is_some() {
             return Err(already_running());
         }
-        let from = log_end(&log);
-        let mut child = detach(session, args, &log)
-            .map_err(|error| Failure::of(Code::DAEMON_FAILED, &error))?;
-        let control = wait_until_ready(&config, &mut child, &log, from).await?;
+        let control = background::start(session, args, &config).await?;
         let status = control.ask(&Status {}).await?;
         let ready = Ready {
             pid: status.pid,
@@ -173,57 +164,6 @@ fn background(session: &Session, args: &DaemonStartArgs) -> Result<(), Stop> {
         };
         session.screen.emit(&ready)
     })
-}
-
-fn detach(session: &Session, args: &DaemonStartArgs, log: &Path) -> io::Result<Child> {
-    let dir = log.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(dir)?;
-    if log_end(log) > LOG_BYTES_KEPT {
-        fs::rename(log, log.with_extension("log.old"))?;
-    }
-    let log = OpenOptions::new().create(true).append(true).mode(0o600).open(log)?;
-    let mut command = Command::new(std::env::current_exe()?);
-    command.args(session.again()).args(["daemon", "start", "--foreground", "--detached"]);
-    if let Some(addr) = args.listen {
-        command.arg("--listen").arg(addr.to_string());
-    }
-    if let Some(addr) = args.http {
-        command.arg("--http").arg(addr.to_string());
-    }
-    if args.lan {
-        command.arg("--lan");
-    }
-    // In `/`, so that no folder is kept busy; every path we pass on is absolute.
-    command.current_dir("/").stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()
-}
-
-async fn wait_until_ready(
-    config: &NodeConfig,
-    child: &mut Child,
-    log: &Path,
-    from: u64,
-) -> Result<Control, Failure> {
-    let began = Instant::now();
-    loop {
-        if let Some(control) = Control::attach(config).await {
-            return Ok(control);
-        }
-        let ended = child.try_wait().map_err(|error| Failure::of(Code::DAEMON_FAILED, &error))?;
-        if ended.is_some() || began.elapsed() > START_WAIT_MAX {
-            let why = match ended {
-                Some(_) => "the node did not start",
-                None => "the node does not answer",
-            };
-            let said = log_since(log, from);
-            let said = said.lines().map(str::trim).filter(|line| !line.is_empty());
-            // The child ends with its own error, cause and hint lines.
-            return Err(said
-                .take(8)
-                .fold(Failure::new(Code::DAEMON_FAILED, why), |failure, line| failure.cause(line))
-                .hint("catalog daemon start --foreground shows what happens"));
-        }
-        tokio::time::sleep(POLL).await;
-    }
 }
 
 struct Ready {
@@ -324,147 +264,4 @@ fn status(session: &Session) -> Result<(), Stop> {
         Ok(control.ask(&Status {}).await?)
     })?;
     session.screen.emit(&Now { status, is_running: true })
-}
-
-/// Prints the end of the log.
-fn logs(session: &Session, lines: usize) -> Result<(), Stop> {
-    let path = session.places.log_file();
-    if !path.is_file() {
-        return Err(Failure::new(Code::NO_DAEMON, "there is no log: no node was started here")
-            .cause(path.display())
-            .hint("catalog daemon start starts one")
-            .into());
-    }
-    let from = log_end(&path).saturating_sub(LOG_BYTES_MAX);
-    session.screen.emit(&Log { text: log_since(&path, from), lines })
-}
-
-struct Log {
-    text: String,
-    lines: usize,
-}
-
-impl Log {
-    fn last(&self) -> impl Iterator<Item = &str> {
-        let count = self.text.lines().count();
-        self.text.lines().skip(count.saturating_sub(self.lines))
-    }
-}
-
-impl Document for Log {
-    const SCHEMA: &'static str = "catalog.daemon.logs/1";
-
-    fn json(&self) -> Value {
-        json!({ "lines": self.last().collect::<Vec<_>>() })
-    }
-
-    fn human(&self) -> Vec<Line> {
-        self.last().flat_map(paragraph).collect()
-    }
-
-    fn plain(&self) -> Vec<String> {
-        self.last().map(str::to_owned).collect()
-    }
-}
-
-fn log_end(path: &Path) -> u64 {
-    fs::metadata(path).map_or(0, |meta| meta.len())
-}
-
-/// What the log holds after `from`; empty when it cannot be read.
-fn log_since(path: &Path, from: u64) -> String {
-    let read = || -> io::Result<Vec<u8>> {
-        let mut file = File::open(path)?;
-        file.seek(SeekFrom::Start(from))?;
-        let mut bytes = Vec::new();
-        file.take(LOG_BYTES_MAX).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    read().map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
-}
-
-/// Writes a unit that starts the node when its user logs in.
-fn install(session: &Session, dry_run: bool) -> Result<(), Stop> {
-    let program = std::env::current_exe().map_err(|error| Failure::of(Code::IO, &error))?;
-    let unit = unit(&program, &session.again());
-    let folder = crate::places::systemd_folder()?;
-    let path = folder.join("catalog.service");
-    if !dry_run {
-        fs::create_dir_all(&folder).and_then(|()| fs::write(&path, &unit)).map_err(|error| {
-            Failure::new(Code::IO, format_args!("cannot write {}", path.display()))
-                .caused_by(Some(&error))
-        })?;
-    }
-    session.screen.emit(&Unit { path, unit, dry_run })
-}
-
-/// A unit with the rights that a node needs and no more.
-fn unit(program: &Path, again: &[std::ffi::OsString]) -> String {
-    let quoted = |text: &std::ffi::OsStr| {
-        let text = text.to_string_lossy().replace('\\', "\\\\").replace('"', "\\\"");
-        format!("\"{}\"", text.replace('%', "%%"))
-    };
-    let words: Vec<String> = std::iter::once(program.as_os_str())
-        .chain(again.iter().map(AsRef::as_ref))
-        .map(quoted)
-        .collect();
-    format!(
-        "[Unit]\n\
-         Description=catalog node\n\
-         After=network.target\n\n\
-         [Service]\n\
-         ExecStart={} daemon start --foreground\n\
-         Restart=on-failure\n\
-         RestartSec=5\n\
-         NoNewPrivileges=yes\n\
-         LockPersonality=yes\n\
-         MemoryDenyWriteExecute=yes\n\
-         RestrictNamespaces=yes\n\
-         RestrictRealtime=yes\n\
-         SystemCallArchitectures=native\n\
-         UMask=0077\n\n\
-         [Install]\n\
-         WantedBy=default.target\n",
-        words.join(" ")
-    )
-}
-
-struct Unit {
-    path: PathBuf,
-    unit: String,
-    dry_run: bool,
-}
-
-impl Document for Unit {
-    const SCHEMA: &'static str = "catalog.daemon.install/1";
-
-    fn json(&self) -> Value {
-        json!({ "path": self.path, "unit": self.unit, "dry_run": self.dry_run })
-    }
-
-    fn human(&self) -> Vec<Line> {
-        if self.dry_run {
-            return paragraph(&self.unit).collect();
-        }
-        vec![
-            Line::done().text(format!("wrote {}", self.path.display())),
-            Line::new().ink(Ink::Accent, "Next: ").text("systemctl --user enable --now catalog"),
-        ]
-    }
-
-    fn plain(&self) -> Vec<String> {
-        vec![self.path.display().to_string()]
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_unit_quotes_what_a_folder_may_be_called() {
-        let unit = unit(Path::new("/opt/my tools/catalog"), &["--home".into(), "/a\"b%c".into()]);
-        let start = "ExecStart=\"/opt/my tools/catalog\" \"--home\" \"/a\\\"b%%c\" daemon start --foreground";
-        assert!(unit.lines().any(|line| line == start), "{unit}");
-    }
 }

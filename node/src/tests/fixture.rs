@@ -16,28 +16,28 @@ use crate::publish::Published;
 use crate::{Node, NodeConfig};
 
 /// A node with a home of its own.
-pub(super) struct Machine {
+pub(crate) struct Machine {
     pub dir: TempDir,
     pub node: Node,
 }
 
 impl Machine {
     /// A node that only hears the loopback interface.
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let node = open(dir.path()).await;
         Self { dir, node }
     }
 
     /// A node with a publisher identity.
-    pub(super) async fn publisher(alias: &str) -> Self {
+    pub(crate) async fn publisher(alias: &str) -> Self {
         let machine = Self::new().await;
         machine.node.init(Some(alias.parse().unwrap())).await.unwrap();
         machine
     }
 
     /// Closes the node and opens it again.
-    pub(super) async fn restart(self) -> Self {
+    pub(crate) async fn restart(self) -> Self {
         let Self { dir, node } = self;
         node.shutdown().await.unwrap();
         drop(node);
@@ -46,17 +46,17 @@ impl Machine {
     }
 
     /// Makes `other` a peer of this one.
-    pub(super) async fn meet(&self, other: &Self) -> crate::Connected {
+    pub(crate) async fn meet(&self, other: &Self) -> crate::Connected {
         let ticket = other.node.ticket().await.unwrap();
         self.node.connect(&ticket).await.unwrap()
     }
 
-    pub(super) async fn publish(&self, draft: Draft) -> Published {
+    pub(crate) async fn publish(&self, draft: Draft) -> Published {
         self.node.publish(draft).await.unwrap()
     }
 }
 
-pub(super) async fn open(dir: &Path) -> Node {
+pub(crate) async fn open(dir: &Path) -> Node {
     let config = NodeConfig::at(dir).listen("127.0.0.1:0".parse().unwrap());
     let profile =
         Profile::named("x86-64-v3").or_else(|| Profile::names().next().and_then(Profile::named));
@@ -64,7 +64,7 @@ pub(super) async fn open(dir: &Path) -> Node {
 }
 
 /// Bytes without any pattern, the same for the same seed.
-pub(super) fn noise(bytes: usize, seed: u64) -> Vec<u8> {
+pub(crate) fn noise(bytes: usize, seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let words = (0..bytes.div_ceil(8)).flat_map(|_| {
         state ^= state << 13;
@@ -76,10 +76,10 @@ pub(super) fn noise(bytes: usize, seed: u64) -> Vec<u8> {
 }
 
 /// Files by path.
-pub(super) type Files<'a> = &'a [(&'a str, Vec<u8>)];
+pub(crate) type Files<'a> = &'a [(&'a str, Vec<u8>)];
 
 /// A draft whose variants have these files; the sources are written to `dir`.
-pub(super) fn draft(
+pub(crate) fn draft(
     dir: &Path,
     name: &str,
     version: &str,
@@ -125,7 +125,7 @@ pub(super) fn draft(
 }
 
 /// A draft of one variant with one large and a few small files.
-pub(super) fn simple(dir: &Path, name: &str, version: &str, seed: u64) -> Draft {
+pub(crate) fn simple(dir: &Path, name: &str, version: &str, seed: u64) -> Draft {
     let files: &[(&str, Vec<u8>)] = &[
         ("bin/run", noise(3_000_000, seed)),
         ("share/data", noise(200_000, seed + 1)),
@@ -135,21 +135,21 @@ pub(super) fn simple(dir: &Path, name: &str, version: &str, seed: u64) -> Draft 
     draft(dir, name, version, &[("any", files)])
 }
 
-pub(super) fn reference(text: &str) -> Reference {
+pub(crate) fn reference(text: &str) -> Reference {
     text.parse().unwrap()
 }
 
 /// Collects what a transfer reports.
 #[derive(Clone, Default)]
-pub(super) struct Events(Arc<Mutex<Vec<TransferProgress>>>);
+pub(crate) struct Events(Arc<Mutex<Vec<TransferProgress>>>);
 
 impl Events {
-    pub(super) fn recorder(&self) -> impl Fn(TransferProgress) + Send + Sync + 'static {
+    pub(crate) fn recorder(&self) -> impl Fn(TransferProgress) + Send + Sync + 'static {
         let events = self.0.clone();
         move |event| events.lock().unwrap().push(event)
     }
 
-    pub(super) fn all(&self) -> Vec<TransferProgress> {
+    pub(crate) fn all(&self) -> Vec<TransferProgress> {
         self.0.lock().unwrap().clone()
     }
 }
