@@ -1,7 +1,7 @@
 //! Publishing, and saying what has become of what was published.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use catalog::digest::Digest;
 use catalog::draft::{Draft, VariantDraft};
@@ -15,6 +15,7 @@ use catalog::resolve::{Fit, Preference, resolve_variants};
 use catalog::size::ByteSize;
 use catalog::variant::Variant;
 use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
 
 use super::super::blame::Blame;
 use super::super::code::Code;
@@ -147,16 +148,8 @@ impl LongRequest for Publish {
 
 impl AnswerAtLength for Publish {
     async fn answer(self, node: Node, reporter: Reporter) -> Result<PublishReply, Failure> {
-        // Unpacked imports lie beside the blobs, so that they can be shared instead of copied;
-        // the folder goes when the publish has ended, however it ends.
         let data = node.config().home().data.clone();
-        let work =
-            tempfile::Builder::new().prefix("import-").tempdir_in(&data).map_err(|error| {
-                Failure::new(Code::IO, format_args!("cannot write to {}", data.display()))
-                    .caused_by(Some(&error))
-            })?;
-        let unpacked = work.path().to_path_buf();
-        let draft = blocking(move || self.from.draft(&unpacked)).await?;
+        let (draft, unpacked) = blocking(move || self.from.draft(&data)).await?;
         let variants: Vec<Variant> = draft.variants.iter().map(preview).collect();
         let about = About {
             kind: draft.kind,
@@ -172,18 +165,40 @@ impl AnswerAtLength for Publish {
             publish = publish.dry_run();
         }
         let published = publish.await.map_err(|error| error.blame())?;
-        drop(work);
+        drop(unpacked);
         Ok(PublishReply { published, about, fits: fits(&variants, node.profile()) })
     }
 }
 
 impl Drafted {
-    fn draft(&self, work: &Path) -> Result<Draft, Failure> {
+    /// The draft, and what was unpacked for it, which must last until it is published.
+    fn draft(&self, data: &Path) -> Result<(Draft, Option<TempDir>), Failure> {
         match self {
-            Self::Manifest(path) => manifest(path),
-            Self::Import(import) => import.draft(work),
+            Self::Manifest(path) => Ok((manifest(path)?, None)),
+            Self::Import(import) => {
+                let work = workplace(data).map_err(|error| {
+                    Failure::new(Code::IO, format_args!("cannot write to {}", data.display()))
+                        .caused_by(Some(&error))
+                })?;
+                Ok((import.draft(work.path())?, Some(work)))
+            }
         }
     }
+}
+
+/// A folder to unpack an import in: beside the blobs, so that files can be shared instead of
+/// copied. It goes with its guard; what a killed process left there goes now.
+fn workplace(data: &Path) -> io::Result<TempDir> {
+    let ours = format!("import-{}-", std::process::id());
+    for entry in fs::read_dir(data)?.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        // One process owns this folder, so one with another number has ended.
+        if name.starts_with("import-") && !name.starts_with(&ours) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    tempfile::Builder::new().prefix(&ours).tempdir_in(data)
 }
 
 impl Import {
@@ -326,5 +341,20 @@ impl Answer for Yank {
         let package = read("a package name", &self.package, Code::NAME)?;
         let version = read("a version", &self.version, Code::USAGE)?;
         node.yank(&package, &version, self.yanking).await.map_err(|error| error.blame())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_import_left_is_swept_and_what_runs_is_not() {
+        let data = tempfile::tempdir().unwrap();
+        let left = data.path().join("import-0-left");
+        fs::create_dir(&left).unwrap();
+        fs::write(left.join("half"), "of a file").unwrap();
+        let (first, second) = (workplace(data.path()).unwrap(), workplace(data.path()).unwrap());
+        assert!(!left.exists() && first.path().exists() && second.path().exists());
     }
 }
