@@ -1,7 +1,7 @@
 //! The command line: every verb, flag and example.
 //!
 //! Only words live here. What a flag falls back to is decided in one place,
-//! [`settings`](crate::settings), so that the command line, the environment and the settings files
+//! [`settings`](mod@crate::settings), so that the command line, the environment and the settings files
 //! cannot disagree.
 
 mod administer;
