@@ -16,6 +16,8 @@ mod append;
 mod batch;
 mod changes;
 mod derived;
+#[doc(hidden)]
+pub mod disk;
 mod format;
 mod holds;
 mod installs;
@@ -202,7 +204,6 @@ impl Store {
     }
 
     /// Opens a store over any storage, without a lock: for tests of what storage may do to us.
-    #[cfg(test)]
     fn over(backend: impl redb::StorageBackend) -> Result<Self, StoreError> {
         let database = Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(backend);
         let database = database.map_err(StoreError::database)?;

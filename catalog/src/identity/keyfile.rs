@@ -88,7 +88,8 @@ impl Identity {
         Self::of_keys(SecretKey::generate(), SecretKey::generate(), alias, now)
     }
 
-    pub(crate) fn of_keys(
+    /// The publisher that these two keys found; equal keys and times give the same one.
+    pub fn of_keys(
         secret: SecretKey,
         next: SecretKey,
         alias: Option<Petname>,

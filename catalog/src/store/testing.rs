@@ -1,7 +1,6 @@
 //! What the tests of the store share: publishers, releases, and a store in memory.
 
 mod crash;
-mod disk;
 mod measure;
 mod owner;
 

@@ -1,9 +1,9 @@
 //! Power cuts and failing disks, at every operation that there is.
 
-use super::disk::{Disk, Failure, Random};
 use super::{NOW, publisher, release};
 use crate::identity::Identity;
 use crate::statement::{Statement, StatementId};
+use crate::store::disk::{Disk, Failure, Random};
 use crate::store::{AppendError, Store, StoreError};
 
 /// Publishes versions `from..` until something fails.

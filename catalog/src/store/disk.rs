@@ -1,16 +1,20 @@
-//! A disk that fails on command and forgets what was not synced.
+//! A disk in memory that fails on command and forgets what was not synced: for tests, also those of
+//! whole nodes in other crates.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use redb::StorageBackend;
 
+use super::tables::{META_ID, put};
+use super::{Store, StoreError, write_to};
+
 /// What a power cut leaves whole: half a page may be old, a sector never is.
 const SECTOR: usize = 512;
 
 /// How the n-th operation fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
+pub enum Failure {
     /// The operation fails, and later ones work.
     Once(io::ErrorKind),
     /// It fails and so does everything after it: the power is gone.
@@ -19,7 +23,7 @@ pub(super) enum Failure {
 
 /// A disk in memory. Clones are the same disk.
 #[derive(Clone, Debug)]
-pub(super) struct Disk(Arc<Mutex<State>>);
+pub struct Disk(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -44,9 +48,10 @@ enum Write {
 
 /// A generator of numbers that only have to differ (SplitMix64).
 #[derive(Clone, Debug)]
-pub(super) struct Random(pub u64);
+pub struct Random(pub u64);
 
 impl Random {
+    /// A number below `end`; 0 when there is none.
     pub fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -66,8 +71,14 @@ impl Disk {
     /// The same, whose operation number `at`, counted from 0, fails.
     pub fn failing(bytes: Vec<u8>, at: u64, failure: Failure) -> Self {
         let disk = Self::holding(bytes);
-        disk.state().fails = Some((at, failure));
+        disk.fail_after(at, failure);
         disk
+    }
+
+    /// Lets the operation fail that comes after `count` more.
+    pub fn fail_after(&self, count: u64, failure: Failure) {
+        let mut state = self.state();
+        state.fails = Some((state.operations + count, failure));
     }
 
     /// The same disk from now on says that it synced, and does not.
@@ -119,7 +130,7 @@ impl Disk {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap()
+        self.0.lock().expect("nothing panics while it holds the disk")
     }
 
     fn operate(&self) -> io::Result<MutexGuard<'_, State>> {
@@ -133,6 +144,27 @@ impl Disk {
         };
         state.failed = true;
         Err(failure.into())
+    }
+}
+
+impl Store {
+    /// Opens the store on `disk`, without a lock.
+    ///
+    /// - `epoch`: which one an empty disk gets, so that a run can be repeated byte by byte.
+    ///
+    /// # Errors
+    /// [`StoreError`], as [`Store::open`].
+    #[doc(hidden)]
+    pub fn on_disk(disk: &Disk, epoch: [u8; 16]) -> Result<Self, StoreError> {
+        let is_new = disk.state().now.is_empty();
+        let store = Self::over(disk.clone())?;
+        if !is_new {
+            return Ok(store);
+        }
+        // What was read of an empty disk is the random number that is replaced here.
+        write_to(&store.0.database, |tables| put(&mut tables.meta, META_ID, &epoch))?;
+        drop(store);
+        Self::over(disk.clone())
     }
 }
 
