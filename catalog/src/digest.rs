@@ -29,9 +29,19 @@ impl Digest {
     pub fn of(bytes: &[u8]) -> Self {
         Self(*blake3::hash(bytes).as_bytes())
     }
-}
 
-impl Digest {
+    /// Hashes `bytes` with BLAKE3 under `key`: equal bytes under two keys have unrelated hashes.
+    pub fn keyed(key: &[u8; 32], bytes: &[u8]) -> Self {
+        Self(*blake3::keyed_hash(key, bytes).as_bytes())
+    }
+
+    /// Derives a hash of `bytes` for the one purpose that `context` names (BLAKE3 `derive_key`).
+    ///
+    /// A context is a constant of the program and used nowhere else.
+    pub fn derived(context: &str, bytes: &[u8]) -> Self {
+        Self(blake3::derive_key(context, bytes))
+    }
+
     /// Hashes everything `from` gives with BLAKE3, in constant memory; also says how much it was.
     ///
     /// # Errors
