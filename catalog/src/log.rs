@@ -20,7 +20,8 @@ pub fn leaf_hash(body: &[u8]) -> Sha256Digest {
     finish(Sha256::new().chain_update([0]).chain_update(body))
 }
 
-fn node_hash(left: &Sha256Digest, right: &Sha256Digest) -> Sha256Digest {
+/// The hash of two neighbours as one node: SHA-256 of a one byte and both.
+pub fn node_hash(left: &Sha256Digest, right: &Sha256Digest) -> Sha256Digest {
     let inner = Sha256::new().chain_update([1]);
     finish(inner.chain_update(left.as_bytes()).chain_update(right.as_bytes()))
 }

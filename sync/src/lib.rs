@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod items;
+pub mod proof;
 
 pub use items::{Items, ItemsError, Prefix, SortedIds};
 
