@@ -14,5 +14,6 @@ pub mod parcel;
 pub mod powercut;
 pub mod resume;
 pub mod samples;
+pub mod sim;
 pub mod skip;
 pub mod table;

@@ -1,0 +1,61 @@
+//! Many nodes in one process, with everything going wrong that can: see `catalog_tests::sim`.
+//!
+//! A failing world prints its seed and the command that runs it again.
+
+#![allow(clippy::unwrap_used)]
+
+use std::time::Duration;
+
+use catalog_tests::sim::gossip::{Flaw, Gossips};
+use catalog_tests::sim::{Outcome, Plan, Sweep, run};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Nodes that gossip numbers, in rough weather.
+fn gossip(flaw: Flaw, seed: u64) -> Outcome {
+    let plan = Plan {
+        honest: 5,
+        hostile: 1,
+        storm: 2 * HOUR,
+        settle_within: 30 * MINUTE,
+        command_every: 2 * MINUTE,
+        misfortune_every: MINUTE,
+    };
+    run(Gossips::new(6, flaw), &plan, seed)
+}
+
+#[test]
+fn gossip_survives_every_fault() {
+    let run = |seed| gossip(Flaw::None, seed);
+    Sweep::run("gossip_survives_every_fault", 0, 1000 * HOUR, run).expect_good();
+}
+
+/// The control: the simulator finds each broken machine, names the promise that it broke, and
+/// its seed leads there again.
+#[test]
+fn a_broken_machine_is_caught_and_its_seed_shows_it_again() {
+    let flaws = [
+        (Flaw::AcknowledgesTooSoon, "what was acknowledged is there"),
+        (Flaw::TrustsAnySeal, "nothing is invented"),
+        (Flaw::ListensToOne, "all agree once the faults have stopped"),
+        (Flaw::Forgets, "what was acknowledged is there"),
+        (Flaw::RepeatsItself, "no effect happens twice"),
+    ];
+    for (flaw, rule) in flaws {
+        let caught = (0..20).map(|seed| gossip(flaw, seed)).find(|run| run.broken.is_some());
+        let caught = caught.unwrap_or_else(|| panic!("{flaw:?} is never caught"));
+        let broken = caught.broken.clone().unwrap();
+        assert_eq!(broken.rule, rule, "{flaw:?}: {caught}");
+        let again = gossip(flaw, caught.seed);
+        assert_eq!((again.broken, again.digest), (Some(broken), caught.digest), "{flaw:?}");
+        assert_eq!((again.last, again.steps), (caught.last, caught.steps), "{flaw:?}");
+    }
+}
+
+#[test]
+fn a_seed_gives_one_trace_and_another_seed_another() {
+    let digests: Vec<u64> = [1, 1, 2].map(|seed| gossip(Flaw::None, seed).digest).into();
+    assert_eq!(digests[0], digests[1]);
+    assert_ne!(digests[0], digests[2]);
+}
