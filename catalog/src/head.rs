@@ -27,6 +27,8 @@ use crate::digest::Sha256Digest;
 use crate::identity::{KeyState, PublisherId};
 use crate::signature::{PublicKey, SecretKey, Signature};
 
+mod stamp;
+
 /// The most bytes of a head: its own signature and those of a dozen witnesses.
 pub const HEAD_BYTES_MAX: usize = 2048;
 
@@ -150,7 +152,7 @@ impl SealedHead {
         let text = head.text();
         let signature = key.sign_note(&text);
         let origin = head.origin();
-        let mut line = key_id(&origin, &head.key).to_vec();
+        let mut line = key_id(&origin, ED25519, &head.key).to_vec();
         line.extend(signature.as_bytes());
         let note = format!("{text}\n{DASH}{origin} {}\n", BASE64.encode(line));
         Self { note: note.into(), head: head.clone(), text_end: text.len(), signature }
@@ -191,6 +193,11 @@ impl SealedHead {
         &self.note[..self.text_end]
     }
 
+    /// How many signatures it carries: its own and those of witnesses, which nobody checked.
+    pub fn signatures(&self) -> usize {
+        self.note[self.text_end..].lines().filter(|line| line.starts_with(DASH)).count()
+    }
+
     /// What it says, without believing it: good for routing only.
     pub fn peek(&self) -> &Head {
         &self.head
@@ -217,10 +224,10 @@ impl SealedHead {
 }
 
 /// The first four bytes of SHA-256 over the name, a newline, the type and the key.
-fn key_id(name: &str, key: &PublicKey) -> [u8; 4] {
+fn key_id(name: &str, kind: u8, key: &PublicKey) -> [u8; 4] {
     let mut hash = Sha256::new();
     hash.update(name);
-    hash.update([b'\n', ED25519]);
+    hash.update([b'\n', kind]);
     hash.update(key.as_bytes());
     let [a, b, c, d, ..]: [u8; 32] = hash.finalize().into();
     [a, b, c, d]
@@ -231,7 +238,7 @@ fn find_signature(head: &Head, lines: &str) -> Result<Signature, HeadError> {
     let malformed = |what| HeadError::Malformed { what };
     let lines = lines.strip_suffix('\n').ok_or(malformed("no newline at the end"))?;
     let origin = head.origin();
-    let id = key_id(&origin, &head.key);
+    let id = key_id(&origin, ED25519, &head.key);
     let mut found = None;
     for line in lines.split('\n') {
         let (name, base64) = line

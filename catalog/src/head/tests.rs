@@ -12,7 +12,7 @@ fn head(identity: &Identity, size: u64) -> Head {
     }
 }
 
-fn sealed(size: u64) -> SealedHead {
+pub(super) fn sealed(size: u64) -> SealedHead {
     let identity = identity(1);
     SealedHead::seal(&head(&identity, size), identity.key())
 }
@@ -40,7 +40,7 @@ fn key_ids_are_those_of_signed_note() {
     let key = BASE64.decode(key).unwrap();
     assert_eq!(key[0], ED25519);
     let key = PublicKey::from_bytes(key[1..].try_into().unwrap()).unwrap();
-    assert_eq!(hex::encode(key_id(name, &key)), id);
+    assert_eq!(hex::encode(key_id(name, ED25519, &key)), id);
 }
 
 #[test]
