@@ -1,15 +1,26 @@
 //! How two catalogs become equal at the cost of their difference.
 //!
-//! A catalog is compared as a set of [`ItemId`](catalog::ItemId)s.
+//! A catalog is compared as a set of [`ItemId`](catalog::ItemId)s. A [`Summary`] of the set is kept
+//! as it changes: a [`Trie`] whose root is the same for equal sets and which two nodes can walk
+//! down to what differs, a [`Sketch`] from which a short prefix is enough to name a small
+//! difference, and an [`Odd`] sketch that tells how large the difference is.
 //!
 //! Nothing here opens a socket, starts a task or reads a clock.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod items;
+pub mod odd;
 pub mod proof;
+pub mod sketch;
+pub mod summary;
+pub mod trie;
 
 pub use items::{Items, ItemsError, Prefix, SortedIds};
+pub use odd::Odd;
+pub use sketch::{Cell, Decoder, Decoding, Salt, Sid, Sketch};
+pub use summary::{Checkpoint, Summary};
+pub use trie::Trie;
 
 #[cfg(test)]
 mod fixture;

@@ -1,0 +1,185 @@
+//! Tells how large the difference of two sets is, from 112 bytes of each.
+//!
+//! Every id flips one of 64 bits in one of 14 strata, and each stratum takes half as many ids as
+//! the one before it. Between two sketches only the ids that differ are left, so a stratum with
+//! few of them shows their number, and one with many shows noise. The estimate is the number that
+//! makes what is seen most likely; it is within a third in nine cases of ten.
+//!
+//! Guarantees: whatever a peer sends, the estimate takes some ten thousand steps and is at most
+//! [`ESTIMATE_MAX`]. It decides what is sent first, never what is right.
+
+use std::ops::BitXor;
+use std::sync::LazyLock;
+
+use catalog::ItemId;
+
+use crate::sketch::{Sid, mix};
+
+/// Rows of bits; the last takes all that are left over.
+const STRATA: usize = 14;
+
+/// The bytes of a sketch on the wire and on disk.
+pub const ODD_BYTES: usize = STRATA * 8;
+
+/// The largest estimate: beyond it, every stratum is noise.
+pub const ESTIMATE_MAX: u64 = 1 << OCTAVES;
+
+/// Doublings of the difference that are looked at.
+const OCTAVES: usize = 22;
+
+/// Differences looked at in each doubling: 4.4 % apart, far below what the bits can tell.
+const STEPS: usize = 16;
+
+/// Whether the number of ids that fell on each bit is odd.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Odd([u64; STRATA]);
+
+impl Odd {
+    /// The sketch of the empty set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Puts an id in that was not there, or takes one out that was.
+    pub fn toggle(&mut self, id: &ItemId) {
+        let hash = mix(mix(u64::from_be_bytes(Sid::of(id).to_bytes())) ^ 0x0dd5_ce7c_4000_0001);
+        let stratum = (hash.trailing_zeros() as usize).min(STRATA - 1);
+        self.0[stratum] ^= 1 << (hash >> 58);
+    }
+
+    /// Reads a sketch.
+    pub fn from_bytes(bytes: &[u8; ODD_BYTES]) -> Self {
+        let (strata, _) = bytes.as_chunks::<8>();
+        Self(std::array::from_fn(|at| u64::from_be_bytes(strata[at])))
+    }
+
+    /// Writes a sketch: its strata, the most significant byte of each first.
+    pub fn to_bytes(self) -> [u8; ODD_BYTES] {
+        let mut bytes = [0; ODD_BYTES];
+        for (to, stratum) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(self.0) {
+            *to = stratum.to_be_bytes();
+        }
+        bytes
+    }
+
+    /// About how many ids are in one of two sets and not in the other, by their sketches.
+    pub fn difference(self, other: Self) -> u64 {
+        (self ^ other).count()
+    }
+
+    /// About how many ids are in the set: the number that makes these bits most likely.
+    pub fn count(self) -> u64 {
+        if self == Self::default() {
+            return 0;
+        }
+        let odd = self.0.map(|stratum| f64::from(stratum.count_ones()));
+        let likelihood = |step: usize| -> f64 {
+            let strata = odd.iter().enumerate();
+            strata.map(|(at, &odd)| LIKELIHOOD.of(step, at, odd)).sum()
+        };
+        // The first of equals, so that the answer does not hang on the order of a search.
+        let mut best = (0, likelihood(0));
+        for step in 1..=OCTAVES * STEPS {
+            let here = likelihood(step);
+            if here > best.1 {
+                best = (step, here);
+            }
+        }
+        difference_at(best.0).round() as u64
+    }
+}
+
+impl BitXor for Odd {
+    type Output = Self;
+
+    fn bitxor(self, other: Self) -> Self {
+        Self(std::array::from_fn(|at| self.0[at] ^ other.0[at]))
+    }
+}
+
+/// The difference at one step of the search.
+fn difference_at(step: usize) -> f64 {
+    (step as f64 / STEPS as f64).exp2()
+}
+
+/// What an odd and an even bit say, by how many ids a bit of a stratum has come to expect. A
+/// stratum further is an octave lower, so that one table serves all of them.
+static LIKELIHOOD: LazyLock<Likelihood> = LazyLock::new(|| {
+    let at = |place: usize| {
+        let ids = difference_at(place) / difference_at(STRATA * STEPS) / 64.0;
+        let odd = ((1.0 - (-2.0 * ids).exp()) / 2.0).clamp(1e-6, 0.499_999);
+        (odd.ln(), (1.0 - odd).ln())
+    };
+    Likelihood((0..=(OCTAVES + STRATA) * STEPS).map(at).collect())
+});
+
+/// The logarithms of the chance that a bit is odd, and that it is even.
+struct Likelihood(Vec<(f64, f64)>);
+
+impl Likelihood {
+    /// How likely `odd` odd bits are in `stratum`, for the difference at `step`.
+    fn of(&self, step: usize, stratum: usize, odd: f64) -> f64 {
+        // Stratum 0 takes half of all ids; the last two take equally many.
+        let octaves = (stratum + 1).min(STRATA - 1);
+        let (if_odd, if_even) = self.0[step + (STRATA - octaves) * STEPS];
+        odd * if_odd + (64.0 - odd) * if_even
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{Dice, ids};
+
+    fn odd(ids: &[ItemId]) -> Odd {
+        let mut odd = Odd::new();
+        ids.iter().for_each(|id| odd.toggle(id));
+        odd
+    }
+
+    #[test]
+    fn the_bytes_of_an_odd_sketch_are_golden() {
+        let bytes = odd(&ids(0..5)).to_bytes();
+        let strata = [0x1000_0000, 0x8_0000_0800, 1 << 56, 0, 0x10_0000].into_iter();
+        let expected: String = strata.map(|bits: u64| format!("{bits:016x}")).collect();
+        assert_eq!(hex::encode(&bytes[..40]), expected);
+        assert_eq!(bytes[40..], [0; 72]);
+        assert_eq!(Odd::from_bytes(&bytes), odd(&ids(0..5)));
+    }
+
+    #[test]
+    fn what_both_sets_hold_does_not_count() {
+        let (ours, theirs) = (odd(&ids(0..1000)), odd(&ids(30..1030)));
+        assert_eq!(ours.difference(ours), 0);
+        assert_eq!(ours ^ theirs, odd(&[ids(0..30), ids(1000..1030)].concat()));
+        assert!((30..120).contains(&ours.difference(theirs)));
+    }
+
+    /// The first answer is sized by this: too little costs a round trip, too much costs bytes.
+    #[test]
+    fn nine_estimates_of_ten_are_within_two_fifths() {
+        for difference in [3, 10, 100, 1000, 10_000, 100_000] {
+            let runs = if difference > 1000 { 20 } else { 100 };
+            let mut near = 0;
+            for run in 0..runs {
+                let from = run * difference;
+                let estimate = odd(&ids(from..from + difference)).count() as f64;
+                near += usize::from((0.6..1.4).contains(&(estimate / difference as f64)));
+            }
+            assert!(near as f64 >= 0.9 * runs as f64, "{difference}: {near} of {runs}");
+        }
+    }
+
+    #[test]
+    fn every_sketch_gives_a_bounded_estimate() {
+        let mut dice = Dice(3);
+        for _ in 0..300 {
+            let mut strata = [0; STRATA];
+            strata.fill_with(|| [0, !0, dice.roll()][dice.below(3)]);
+            assert!(Odd(strata).count() <= ESTIMATE_MAX);
+        }
+        assert_eq!(Odd::new().count(), 0);
+        assert!((1..=3).contains(&odd(&ids(0..1)).count()));
+        assert!(Odd([!0; STRATA]).count() > ESTIMATE_MAX / 2);
+    }
+}

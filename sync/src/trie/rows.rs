@@ -1,0 +1,226 @@
+//! The buckets of a trie as rows of a table: what is written when it changes, and read to open it.
+//!
+//! A row for each bucket that holds an id, some two bytes for each id; the nodes above them are
+//! hashed again on opening. The trie notes which rows differ from those last written.
+//!
+//! Guarantees: rows that are damaged give an error or another root, and never a panic; the owner
+//! compares the root with the one that it saved and builds the trie anew if it must.
+
+use std::collections::BTreeSet;
+
+use super::arena::{Arena, Node, ROOT};
+use super::{BUCKET_IDS, Trie, inner_root};
+use crate::items::Prefix;
+
+/// A bucket with at least one id, as its row has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    /// What its ids begin with.
+    pub prefix: Prefix,
+    /// The hash over its ids.
+    pub root: [u8; 32],
+    /// How many ids it holds, 1 to [`BUCKET_IDS`].
+    pub count: u8,
+}
+
+/// Rows that are not those of a trie.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RowsError {
+    /// Bytes that are no bucket.
+    #[error("a row of {key} and {value} bytes is not a bucket")]
+    Malformed {
+        /// Bytes in its key.
+        key: usize,
+        /// Bytes in its value.
+        value: usize,
+    },
+    /// A bucket that holds none, or more than [`BUCKET_IDS`].
+    #[error("the bucket at {prefix:?} claims {count} ids")]
+    Count {
+        /// Where it is.
+        prefix: Prefix,
+        /// What it claims.
+        count: u8,
+    },
+    /// A bucket that does not come after the one before it, or overlaps with it.
+    #[error("the bucket at {prefix:?} is out of order")]
+    Order {
+        /// Where it is.
+        prefix: Prefix,
+    },
+    /// Buckets that a trie would hold as one, because others are missing.
+    #[error("buckets are missing below {prefix:?}")]
+    Gap {
+        /// Above the hole.
+        prefix: Prefix,
+    },
+}
+
+impl Bucket {
+    /// The key of its row. Keys sort as the ids of the buckets do.
+    pub fn key(&self) -> Vec<u8> {
+        key_of(&self.prefix)
+    }
+
+    /// The value of its row: the hash, then the count in one byte.
+    pub fn value(&self) -> [u8; 33] {
+        let mut value = [self.count; 33];
+        value[..32].copy_from_slice(&self.root);
+        value
+    }
+
+    /// Reads a row.
+    ///
+    /// # Errors
+    /// [`RowsError::Malformed`] and [`RowsError::Count`].
+    pub fn decode(key: &[u8], value: &[u8]) -> Result<Self, RowsError> {
+        let malformed = || RowsError::Malformed { key: key.len(), value: value.len() };
+        let prefix = prefix_of(key).ok_or_else(malformed)?;
+        let (root, count) = value.split_last_chunk::<1>().ok_or_else(malformed)?;
+        let root = root.try_into().map_err(|_| malformed())?;
+        let bucket = Self { prefix, root, count: count[0] };
+        bucket.checked()
+    }
+
+    fn checked(self) -> Result<Self, RowsError> {
+        let Self { prefix, count, .. } = self;
+        if (1..=BUCKET_IDS).contains(&count.into()) {
+            Ok(self)
+        } else {
+            Err(RowsError::Count { prefix, count })
+        }
+    }
+}
+
+/// The key of the row of a bucket: as many bytes as its bits fill, then the number of bits.
+pub fn key_of(prefix: &Prefix) -> Vec<u8> {
+    // A bucket is split only while 33 ids share its prefix, so it has far fewer than 256 bits.
+    let mut key = prefix.as_bytes()[..prefix.bits().div_ceil(8)].to_vec();
+    key.push(prefix.bits() as u8);
+    key
+}
+
+fn prefix_of(key: &[u8]) -> Option<Prefix> {
+    let (&bits, filled) = key.split_last()?;
+    let mut bytes = [0; 32];
+    bytes.get_mut(..filled.len())?.copy_from_slice(filled);
+    let prefix = Prefix::cut(bytes, bits.into());
+    (filled.len() == prefix.bits().div_ceil(8) && *prefix.as_bytes() == bytes).then_some(prefix)
+}
+
+/// Which rows differ from those last written.
+#[derive(Clone, Debug)]
+pub(super) enum Changed {
+    /// All of them: the trie was built anew.
+    All,
+    /// The rows of these buckets, some of which are no more.
+    Some(BTreeSet<Prefix>),
+}
+
+impl Default for Changed {
+    fn default() -> Self {
+        Self::Some(BTreeSet::new())
+    }
+}
+
+/// What has to be done to one row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowChange {
+    /// Write it.
+    Put(Bucket),
+    /// Delete the row of this bucket, if it is there.
+    Delete(Prefix),
+}
+
+impl Trie {
+    /// Whether every row that was ever written has to be deleted before [`changes`](Self::changes).
+    pub fn is_rebuilt(&self) -> bool {
+        matches!(self.changed, Changed::All)
+    }
+
+    /// What to do so that the rows are those of this trie, in the order of their keys.
+    pub fn changes(&self) -> Box<dyn Iterator<Item = RowChange> + '_> {
+        match &self.changed {
+            Changed::All => Box::new(self.buckets().map(RowChange::Put)),
+            Changed::Some(prefixes) => Box::new(prefixes.iter().map(|prefix| self.change(prefix))),
+        }
+    }
+
+    fn change(&self, prefix: &Prefix) -> RowChange {
+        match self.find(prefix) {
+            (node, at) if at == *prefix && node.pair().is_none() && node.count > 0 => {
+                RowChange::Put(Bucket { prefix: at, root: node.root, count: node.count as u8 })
+            }
+            _ => RowChange::Delete(*prefix),
+        }
+    }
+
+    /// Takes up that [`changes`](Self::changes) is written, durably.
+    pub fn saved(&mut self) {
+        self.changed = Changed::default();
+    }
+
+    /// Opens the trie that has these buckets, in the order of their keys. Holds no list of them.
+    ///
+    /// What the caller's own reading can fail with passes through.
+    ///
+    /// # Errors
+    /// When these are not the buckets of any set. A row that is lost or altered may still leave
+    /// those of another one: the caller knows the root that they should have.
+    pub fn from_rows<E: From<RowsError>>(
+        rows: impl IntoIterator<Item = Result<Bucket, E>>,
+    ) -> Result<Self, E> {
+        let mut rows = Reader { rows: rows.into_iter(), next: None };
+        rows.advance()?;
+        let mut arena = Arena::new();
+        let root = rows.read(&mut arena, Prefix::ROOT)?;
+        arena.set(ROOT, root);
+        Ok(Self { arena, changed: Changed::default() })
+    }
+}
+
+/// Rows, the next of which is known.
+struct Reader<I> {
+    rows: I,
+    next: Option<Bucket>,
+}
+
+impl<E: From<RowsError>, I: Iterator<Item = Result<Bucket, E>>> Reader<I> {
+    /// Takes the next row, which has to lie wholly behind the one before it.
+    fn advance(&mut self) -> Result<(), E> {
+        let last = self.next.take();
+        self.next = self.rows.next().transpose()?;
+        let Some(Bucket { prefix, .. }) = self.next.map(Bucket::checked).transpose()? else {
+            return Ok(());
+        };
+        if last.is_some_and(|last| last.prefix.ids().end() >= prefix.ids().start()) {
+            return Err(RowsError::Order { prefix }.into());
+        }
+        Ok(())
+    }
+
+    /// Makes the nodes of all rows below `prefix`; the topmost is returned, not placed.
+    fn read(&mut self, arena: &mut Arena, prefix: Prefix) -> Result<Node, E> {
+        // Rows come in order, so one that begins below `prefix` either lies in it or comes later.
+        let Some(bucket) = self.next.filter(|next| next.prefix.ids().start() <= prefix.ids().end())
+        else {
+            return Ok(Node::bucket(super::EMPTY_ROOT, 0));
+        };
+        if bucket.prefix == prefix {
+            self.advance()?;
+            return Ok(Node::bucket(bucket.root, bucket.count.into()));
+        }
+        let halves = prefix.halves().ok_or(RowsError::Order { prefix: bucket.prefix })?;
+        let pair = arena.take_pair();
+        let low = self.read(arena, halves[0])?;
+        let high = self.read(arena, halves[1])?;
+        arena.set(pair, low);
+        arena.set(pair + 1, high);
+        let count = low.count.saturating_add(high.count);
+        if count as usize <= BUCKET_IDS {
+            return Err(RowsError::Gap { prefix }.into());
+        }
+        Ok(Node::inner(inner_root(&low.root, &high.root), count, pair))
+    }
+}
