@@ -166,7 +166,9 @@ fn statements() -> Result<Vec<(&'static str, Vec<u8>)>, Box<dyn Error>> {
         extensions: [("x-team".to_owned(), "storage".to_owned())].into(),
     };
     let (name, channel) = (release.name.clone(), "stable".parse()?);
-    let moved = ChannelMove { publisher, seq: 2, time, name, channel, version: version.clone() };
+    let after = [(SecretKey::from_bytes(&[2; 32]).public(), 7)].into();
+    let moved =
+        ChannelMove { publisher, seq: 2, time, name, channel, version: version.clone(), after };
     let (name, reason) = (release.name.clone(), "broken".to_owned());
     let yank = Yank { publisher, seq: 3, time, name, version, yanked: true, reason };
 

@@ -1,5 +1,7 @@
 //! States what has become of a release: a channel points to it, or it is withdrawn.
 
+use std::collections::BTreeMap;
+
 use catalog::name::{ChannelName, PackageName};
 use catalog::release::PackageId;
 use catalog::statement::{ChannelMove, Statement, StatementId, Yank};
@@ -82,7 +84,9 @@ impl Node {
     ) -> Result<Stated, StateError> {
         let (name, channel, version) = (package.clone(), channel.clone(), version.clone());
         self.state(move |publisher, seq| {
-            Statement::Channel(ChannelMove { publisher, seq, time: now(), name, channel, version })
+            // An identity of ours has one key, so there is no other log to have seen.
+            let (time, after) = (now(), BTreeMap::new());
+            Statement::Channel(ChannelMove { publisher, seq, time, name, channel, version, after })
         })
         .await
     }

@@ -9,6 +9,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod conflict;
 pub mod items;
 pub mod odd;
 pub mod proof;

@@ -46,10 +46,16 @@ impl Release {
     /// Whether the two would be written alike in the same place of the log and at the same time:
     /// publishing again what is published already.
     pub fn same_content(&self, other: &Self) -> bool {
-        let placed = Self { seq: self.seq, time: self.time, ..other.clone() };
-        // Not `==`: text that was not published yet may still have to be brought to NFC.
-        let [ours, theirs] = [self, &placed].map(|release| Value::Map(release.to_map()));
-        cbor::encode(&ours) == cbor::encode(&theirs)
+        self.content() == other.content()
+    }
+
+    /// The hash of what is released: equal for releases that differ in position and time only.
+    pub fn content(&self) -> Digest {
+        // Not the fields: text that was not published yet may still have to be brought to NFC.
+        let mut map = self.to_map();
+        map.remove("seq");
+        map.remove("time");
+        Digest::of(&cbor::encode(&Value::Map(map)))
     }
 
     fn to_map(&self) -> Map {

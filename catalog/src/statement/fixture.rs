@@ -99,6 +99,7 @@ pub(crate) fn channel(publisher: PublisherId, seq: u64) -> ChannelMove {
         name: "graphdb".parse().unwrap(),
         channel: "stable".parse().unwrap(),
         version: "1.4.0".parse().unwrap(),
+        after: [].into(),
     }
 }
 

@@ -103,6 +103,7 @@ pub(super) fn channel(
         name: name.parse().unwrap(),
         channel: channel.parse().unwrap(),
         version: version.parse().unwrap(),
+        after: BTreeMap::new(),
     })
 }
 

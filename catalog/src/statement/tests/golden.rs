@@ -20,6 +20,9 @@ fn the_bytes_of_every_body_are_pinned() {
     assert_golden("inception", &inception.body().unwrap(), include_str!("golden/inception.hex"));
     assert_golden("release", &release.body().unwrap(), include_str!("golden/release.hex"));
     assert_golden("channel", &channel.body().unwrap(), include_str!("golden/channel.hex"));
+    let Statement::Channel(mut merge) = channel else { panic!("the third is a channel") };
+    merge.after = [(key(2).public(), 7), (key(3).public(), 0)].into();
+    assert_golden("merge", &merge.encode().unwrap(), include_str!("golden/merge.hex"));
     assert_golden("yank", &yank.body().unwrap(), include_str!("golden/yank.hex"));
 }
 

@@ -6,8 +6,8 @@ use crate::identity::{Inception, KEYS_MAX, next_commitment};
 use crate::release::{KEYWORDS_MAX, Release, VARIANTS_MAX};
 use crate::statement::fixture::{self, NOW, bare_release, identity, key, release, rewrite};
 use crate::statement::{
-    BodyError, EnvelopeError, SIGNATURES_MAX, STATEMENT_BYTES_MAX, SealedStatement, Statement,
-    StatementKind,
+    BodyError, ChannelMove, EnvelopeError, SIGNATURES_MAX, STATEMENT_BYTES_MAX, SealedStatement,
+    Statement, StatementKind,
 };
 use crate::variant::tests::fixture as variant;
 
@@ -182,6 +182,32 @@ fn a_release_with_26_variants_takes_four_to_six_kib() {
         .collect();
     let bytes = release.encode().unwrap().len();
     assert!((4 * 1024..=6 * 1024).contains(&bytes), "{bytes} bytes");
+}
+
+#[test]
+fn what_a_channel_move_had_seen_has_one_spelling() {
+    let mut merge = fixture::channel(identity(1).publisher(), 2);
+    merge.after = [(key(2).public(), 7), (key(3).public(), 1)].into();
+    let body = merge.encode().unwrap();
+    assert_eq!(ChannelMove::decode(&body), Ok(merge));
+    let pair = |n: u8, seq: u64| -> Value {
+        [key(n).public().as_bytes().as_slice().into(), seq.into()].into_iter().collect()
+    };
+    let mut keys = [2, 3];
+    keys.sort_by_key(|n| key(*n).public());
+    let [low, high] = keys;
+    let weak: Value = [[0; 32].as_slice().into(), Value::Uint(1)].into_iter().collect();
+    for (what, after) in [
+        ("empty", vec![]),
+        ("descending", vec![pair(high, 1), pair(low, 1)]),
+        ("repeated", vec![pair(low, 1), pair(low, 2)]),
+        ("weak", vec![weak]),
+        ("flat", vec![Value::Uint(1)]),
+        ("many", vec![pair(low, 1); KEYS_MAX + 1]),
+    ] {
+        let forged = rewrite(&body, |map| map.insert("after", after));
+        assert_eq!(field_of(ChannelMove::decode(&forged).unwrap_err()), "after", "{what}");
+    }
 }
 
 #[test]
