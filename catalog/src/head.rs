@@ -193,6 +193,11 @@ impl SealedHead {
         &self.note[..self.text_end]
     }
 
+    /// Whether both say the same, whoever cosigned them.
+    pub fn same_as(&self, other: &Self) -> bool {
+        self.head == other.head
+    }
+
     /// How many signatures it carries: its own and those of witnesses, which nobody checked.
     pub fn signatures(&self) -> usize {
         self.note[self.text_end..].lines().filter(|line| line.starts_with(DASH)).count()

@@ -18,14 +18,19 @@ mod changes;
 mod derived;
 #[doc(hidden)]
 pub mod disk;
+mod facet;
+mod follow;
 mod format;
 mod holds;
 mod installs;
+mod items;
 pub mod lock;
 mod lookup;
+mod migrate;
 mod peers;
 mod publishers;
 mod rows;
+mod snapshot;
 mod tables;
 #[cfg(test)]
 mod testing;
@@ -42,15 +47,18 @@ use redb::{Builder, Database, Durability, ReadTransaction, ReadableDatabase};
 
 pub use accept::{Accepted, BATCH_BYTES_MAX, BATCH_ITEMS_MAX, Incoming, RejectReason, Rejected};
 pub use append::{AppendError, Appended};
-pub use batch::LogState;
-pub use changes::{Change, ChangeItem};
+pub use batch::{LogState, Refuted};
+pub use changes::{Change, ChangeItem, Class};
+pub use facet::{Facet, facets_of};
 pub use holds::{Hold, HoldReason};
 pub use installs::{Extent, HISTORY_MAX, InstallRow};
+pub use items::ItemSet;
 pub use lock::{Holder, Readiness};
 pub use lookup::{Candidate, Found, LookupError, VersionRow};
 pub use peers::{PeerCursor, PeerRow};
 pub use publishers::{PinError, PublisherRow};
 pub use rows::Trust;
+pub use snapshot::{ItemChange, Snapshot};
 pub use tables::LogId;
 pub use verify::{Problem, StoreFault};
 
@@ -212,7 +220,14 @@ impl Store {
     }
 
     fn start(database: Database, home: Option<Home>) -> Result<Self, StoreError> {
-        let view = View(database.begin_read().map_err(StoreError::database)?);
+        let mut view = View(database.begin_read().map_err(StoreError::database)?);
+        if format::is_older(&view)? {
+            if let Some(home) = &home {
+                home.check_room()?;
+            }
+            write_to(&database, |tables| migrate::run(&view, tables))?;
+            view = View(database.begin_read().map_err(StoreError::database)?);
+        }
         let (id, before) = format::read(&view)?;
         let fence = before + 1;
         if let Some(home) = &home {
@@ -271,11 +286,17 @@ impl Store {
 
     fn check_writable(&self) -> Result<(), StoreError> {
         let Some(home) = &self.0.home else { return Ok(()) };
-        let io = || StoreError::io(&home.dir);
-        if let Some(pid) = home.lock.usurper().map_err(io())? {
+        if let Some(pid) = home.lock.usurper().map_err(StoreError::io(&home.dir))? {
             return Err(StoreError::TakenOver { pid });
         }
-        let status = rustix::fs::statvfs(&home.dir).map_err(|errno| io()(errno.into()))?;
+        home.check_room()
+    }
+}
+
+impl Home {
+    fn check_room(&self) -> Result<(), StoreError> {
+        let status = rustix::fs::statvfs(&self.dir)
+            .map_err(|errno| StoreError::io(&self.dir)(errno.into()))?;
         let free = status.f_bavail.saturating_mul(status.f_frsize);
         if free < FREE_BYTES_MIN {
             return Err(StoreError::DiskFull { needed: FREE_BYTES_MIN, free });

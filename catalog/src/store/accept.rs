@@ -9,12 +9,12 @@ mod tests;
 
 use std::collections::HashMap;
 
-use super::batch::{Batch, Pinned, Placed, record};
+use super::batch::{Batch, Pinned, Placed, Refuted, record};
 use super::rows::Leaf;
 use super::tables::{LEAVES, LogId, RECORDS, get, leaf_key};
 use super::{Store, StoreError, View, derived};
 use crate::digest::Sha256Digest;
-use crate::head::{Head, SealedHead};
+use crate::head::SealedHead;
 use crate::identity::{KeyState, PublisherId};
 use crate::signature::PublicKey;
 use crate::statement::{SealedStatement, Statement, StatementKind};
@@ -65,6 +65,9 @@ pub struct Accepted {
     pub known: usize,
     /// Those that were refused, by their place in the batch, ascending.
     pub rejected: Vec<Rejected>,
+    /// Logs whose bare hashes were dropped because they do not give the root of a head that came
+    /// earlier. They are to be fetched again: the cursor on this peer starts over.
+    pub refuted: Vec<Refuted>,
 }
 
 /// An item that was refused.
@@ -92,20 +95,15 @@ pub enum RejectReason {
     /// A bare hash contradicts a signed statement or a vouched leaf.
     #[error("the hash contradicts what is signed")]
     Contradicts,
-    /// A bare hash lies beyond what we hold of the log.
+    /// A bare hash lies beyond what we hold of the log and what a head promises. It is no fault: the
+    /// head may have been refused, or come in another order.
     #[error("the hash is too far ahead")]
     TooFar,
-    /// A head is older than the pinned one: the peer is behind, or rolls us back.
-    #[error("the head is older than the pinned one of size {pinned}")]
+    /// A head is older than one that we have: the peer is behind, or rolls us back.
+    #[error("the head is older than one of size {newest}")]
     HeadOlder {
-        /// The size of the pinned head.
-        pinned: u64,
-    },
-    /// A head vouches for leaves that did not come with it.
-    #[error("only {have} leaves of the head are here")]
-    HeadAhead {
-        /// How many leaves we hold without a gap.
-        have: u64,
+        /// The size of the pinned head, or of one whose leaves are still to come.
+        newest: u64,
     },
     /// Bare hashes do not give the signed root. They are dropped, and to be fetched again: the
     /// cursor on this peer starts over.
@@ -125,10 +123,7 @@ pub enum RejectReason {
 impl RejectReason {
     /// Whether whoever sent it did something that an honest peer does not do.
     pub const fn is_fault(&self) -> bool {
-        matches!(
-            self,
-            Self::Invalid | Self::Contradicts | Self::TooFar | Self::HeadMismatch { sent: true }
-        )
+        matches!(self, Self::Invalid | Self::Contradicts | Self::HeadMismatch { sent: true })
     }
 }
 
@@ -149,7 +144,6 @@ enum Checked {
     },
     Head {
         log: LogId,
-        head: Head,
         sealed: SealedHead,
     },
 }
@@ -164,7 +158,7 @@ impl Checked {
             }
             // Both in the order of positions, so that a log grows without gaps.
             Self::Leaf { log, seq, .. } => (1, *log, *seq),
-            Self::Head { log, head, .. } => (2, *log, head.size),
+            Self::Head { log, sealed } => (2, *log, sealed.peek().size),
         }
     }
 }
@@ -209,6 +203,7 @@ impl Store {
                     }
                 }
             }
+            accepted.refuted = batch.keep_promises()?;
             batch.finish()
         })?;
         accepted.rejected.sort_by_key(|rejected| rejected.item);
@@ -356,7 +351,7 @@ fn open(item: Incoming, state: &KeyState) -> Option<Checked> {
         Incoming::Head(sealed) => {
             let head =
                 sealed.open(state).ok().filter(|head| log_keys(state).contains(&head.key))?;
-            Checked::Head { log: LogId { publisher, key: head.key }, head, sealed }
+            Checked::Head { log: LogId { publisher, key: head.key }, sealed }
         }
     })
 }
@@ -399,12 +394,15 @@ fn write(
             }
             let mut placed = Placed::Known;
             for log in logs {
-                (placed, _) = batch.place_statement(log, seq, sealed)?;
+                (placed, _) = batch.place_statement(log, seq, sealed, statement)?;
             }
             if matches!(placed, Placed::New | Placed::Rival) {
                 derived::apply(batch.tables, &sealed.id(), statement, now)?;
                 for rival in batch.rivals(&logs[0], seq)? {
                     derived::contest(batch.tables, &rival)?;
+                }
+                if let Statement::Release(release) = statement {
+                    batch.tell_awaited(release)?;
                 }
                 batch.charge(&logs[0].publisher, logs.len(), bytes)?;
             }
@@ -420,11 +418,10 @@ fn write(
             }
             Ok(written(placed))
         }
-        Checked::Head { log, head, sealed } => Ok(match batch.pin(log, head, sealed)? {
-            Pinned::New => Written::New,
+        Checked::Head { log, sealed } => Ok(match batch.pin(log, sealed)? {
+            Pinned::New | Pinned::Promised => Written::New,
             Pinned::Known => Written::Known,
-            Pinned::Older { pinned } => Written::Refused(RejectReason::HeadOlder { pinned }),
-            Pinned::Ahead { have } => Written::Refused(RejectReason::HeadAhead { have }),
+            Pinned::Older { newest } => Written::Refused(RejectReason::HeadOlder { newest }),
             Pinned::Mismatch { sent } => Written::Refused(RejectReason::HeadMismatch { sent }),
             Pinned::Forked => Written::Refused(RejectReason::Forked),
         }),

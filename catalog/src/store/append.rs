@@ -117,12 +117,13 @@ impl Store {
             check_header(&statement, &log, seq);
             check_against_log(batch.tables, &statement)?;
             let sealed = SealedStatement::seal(&statement, identity.key())?;
-            let (placed, change) = batch.place_statement(&log, seq, &sealed)?;
+            let (placed, change) = batch.place_statement(&log, seq, &sealed, &statement)?;
             assert_eq!(placed, Placed::New, "the position after the last leaf is free");
             let id = sealed.id();
             derived::apply(batch.tables, &id, &statement, now)?;
             if let Statement::Release(release) = &statement {
                 derived::hold_published(batch.tables, release, now)?;
+                batch.tell_awaited(release)?;
             }
             if let Some(change) = change {
                 put(&mut batch.tables.outbox, &change.to_be_bytes(), id.as_bytes())?;
@@ -149,16 +150,20 @@ fn begin(
     now: Timestamp,
 ) -> Result<LogId, AppendError> {
     let log = log_of(identity);
-    let sealed = identity.inception();
-    if let (Placed::New, Some(change)) = batch.place_statement(&log, 0, sealed)? {
-        let id = sealed.id();
-        put(&mut batch.tables.outbox, &change.to_be_bytes(), id.as_bytes())?;
+    if batch.log(&log)?.contiguous == 0 {
+        let sealed = identity.inception();
+        let inception = Statement::decode(sealed.kind(), sealed.body())?;
+        if let (_, Some(change)) = batch.place_statement(&log, 0, sealed, &inception)? {
+            let id = sealed.id();
+            put(&mut batch.tables.outbox, &change.to_be_bytes(), id.as_bytes())?;
+        }
     }
     publishers::meet(batch.tables, &log.publisher, identity.alias(), Trust::Own, now)?;
-    let (have, known) = (batch.log(&log)?.contiguous, batch.end(&log)?);
-    let unvouched = batch.log(&log)?.unvouched;
-    if have != known || unvouched > 0 {
-        return Err(AppendError::Behind { have: have - unvouched, known });
+    let (end, row) = (batch.end(&log)?, batch.log(&log)?);
+    let promised = row.promised()?.map_or(0, |head| head.peek().size);
+    let (have, known) = (row.contiguous, end.max(promised));
+    if have != known || row.unvouched > 0 {
+        return Err(AppendError::Behind { have: have.saturating_sub(row.unvouched), known });
     }
     Ok(log)
 }
@@ -169,7 +174,7 @@ fn sign_head(batch: &mut Batch<'_, '_>, identity: &Identity) -> Result<(), Store
     let (size, root) = batch.root(&log)?;
     let head = Head { publisher: log.publisher, key: log.key, size, root };
     let sealed = SealedHead::seal(&head, identity.key());
-    match batch.pin(&log, &head, &sealed)? {
+    match batch.pin(&log, &sealed)? {
         Pinned::New | Pinned::Known => Ok(()),
         _ => Err(StoreError::damaged("our own log")),
     }

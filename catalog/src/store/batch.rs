@@ -7,20 +7,23 @@
 //!   contradicts itself, and a third adds nothing;
 //! - a bare hash (of a statement that we may not read) is only as good as the head that vouches
 //!   for it: until then a statement, or another bare hash, replaces it;
-//! - a head is pinned when the leaves that we hold give its root, and never goes back.
+//! - a head is pinned when the leaves that we hold give its root, and never goes back; one that
+//!   is ahead of the leaves is a promise, which is kept or broken when they are here.
 
 use std::collections::{HashMap, HashSet};
 
 use redb::ReadableTable;
 
-use super::rows::{ChangeRow, Leaf, LogRow, PublisherRow, RIVALS_MAX, Trust};
+use super::rows::{
+    ChangeRow, Entered, Leaf, LogRow, PublisherRow, RIVALS_MAX, Told, Trust, head_of,
+};
 use super::tables::{
     LEAVES, LOGS, LogId, META_NEXT, META_STRANGERS, RECORDS, Tables, all, get, get_number,
     leaf_key, put, remove, with_prefix,
 };
 use super::{Store, StoreError};
 use crate::digest::Sha256Digest;
-use crate::head::{Head, SealedHead};
+use crate::head::SealedHead;
 use crate::identity::PublisherId;
 use crate::log::LogTree;
 use crate::statement::{SealedStatement, Statement, StatementId};
@@ -46,6 +49,17 @@ pub(super) struct Batch<'a, 't> {
     strangers: u64,
     /// How many leaves may still be hashed again.
     rehash: u64,
+    refuted: Vec<Refuted>,
+}
+
+/// A log whose bare hashes did not give the root of a head that was promised before. They are
+/// dropped, and to be fetched again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refuted {
+    /// The log.
+    pub log: LogId,
+    /// Whether all of them came with this batch, so that it is its sender who lied.
+    pub sent: bool,
 }
 
 /// What became of a leaf.
@@ -72,10 +86,10 @@ pub(super) enum Pinned {
     New,
     /// It is the pinned one already.
     Known,
-    /// The pinned one is longer, and the two agree as far as they were compared.
-    Older { pinned: u64 },
-    /// It vouches for leaves that we do not have.
-    Ahead { have: u64 },
+    /// It vouches for leaves that we do not have, and is kept until they are here.
+    Promised,
+    /// A longer one is known, and the two agree as far as they were compared.
+    Older { newest: u64 },
     /// Bare hashes do not give its root and are dropped; `sent` if all came with this batch.
     Mismatch { sent: bool },
     /// What the publisher signed does not give its root: the log was forked.
@@ -87,13 +101,18 @@ impl<'a, 't> Batch<'a, 't> {
         let next_change = get_number(&tables.meta, META_NEXT)?.unwrap_or(1);
         let strangers = get_number(&tables.meta, META_STRANGERS)?.unwrap_or(0);
         let (logs, bare) = (HashMap::new(), HashSet::new());
-        Ok(Self { tables, logs, bare, next_change, strangers, rehash: REHASHED_MAX })
+        let (rehash, refuted) = (REHASHED_MAX, Vec::new());
+        Ok(Self { tables, logs, bare, next_change, strangers, rehash, refuted })
     }
 
     /// Writes what was kept back. Without this nothing of the batch counts.
-    pub fn finish(self) -> Result<(), StoreError> {
-        for (log, row) in &self.logs {
-            put(&mut self.tables.logs, &log.row_key(), &row.encode())?;
+    pub fn finish(mut self) -> Result<(), StoreError> {
+        for (log, row) in std::mem::take(&mut self.logs) {
+            let (key, row) = (log.row_key(), row.encode());
+            let before = get(&self.tables.logs, &key)?.map_or(0, |before| before.len());
+            // Heads are the part that grows; what they took up once, they keep.
+            self.charge(&log.publisher, 0, row.len().saturating_sub(before))?;
+            put(&mut self.tables.logs, &key, &row)?;
         }
         put(&mut self.tables.meta, META_NEXT, &self.next_change.to_be_bytes())?;
         put(&mut self.tables.meta, META_STRANGERS, &self.strangers.to_be_bytes())
@@ -136,11 +155,21 @@ impl<'a, 't> Batch<'a, 't> {
     /// Tells followers of a change.
     ///
     /// - result: its sequence number.
-    pub fn tell(&mut self, change: &ChangeRow) -> Result<u64, StoreError> {
-        let seq = self.next_change;
+    pub fn tell(&mut self, entered: Entered, told: Told) -> Result<u64, StoreError> {
+        let (seq, row) = (self.next_change, ChangeRow { entered, told });
         self.next_change += 1;
-        put(&mut self.tables.changes, &seq.to_be_bytes(), &change.encode())?;
+        put(&mut self.tables.changes, &seq.to_be_bytes(), &row.encode())?;
         Ok(seq)
+    }
+
+    /// The number that the next change gets.
+    pub fn next_change(&self) -> u64 {
+        self.next_change
+    }
+
+    /// Lets the next change have this number: only for telling all of them anew.
+    pub fn set_next_change(&mut self, number: u64) {
+        self.next_change = number;
     }
 
     /// Puts a statement at its position, writes its record and tells of it.
@@ -151,6 +180,7 @@ impl<'a, 't> Batch<'a, 't> {
         log: &LogId,
         seq: u64,
         sealed: &SealedStatement,
+        statement: &Statement,
     ) -> Result<(Placed, Option<u64>), StoreError> {
         let id = sealed.id();
         let leaf = Leaf { hash: sealed.leaf(), statement: Some(id) };
@@ -159,13 +189,15 @@ impl<'a, 't> Batch<'a, 't> {
             return Ok((placed, None));
         }
         put(&mut self.tables.records, id.as_bytes(), &sealed.encode())?;
-        let change = self.tell(&ChangeRow::Statement { id, log: *log, seq })?;
+        let change = self.tell_statement(log, seq, (id, &leaf.hash), statement)?;
         Ok((placed, Some(change)))
     }
 
-    /// Puts the bare hash of a statement that we may not read at its position and tells of it.
+    /// Puts the bare hash of a statement that we may not read at its position. It is told of when
+    /// a head vouches for it.
     ///
-    /// - `unvouched_max`: how many of them the log may have that no head vouches for.
+    /// - `unvouched_max`: how many of them the log may have that no head vouches for, or promises
+    ///   to.
     pub fn place_hash(
         &mut self,
         log: &LogId,
@@ -174,13 +206,13 @@ impl<'a, 't> Batch<'a, 't> {
         unvouched_max: u64,
     ) -> Result<Placed, StoreError> {
         let row = self.log(log)?;
-        if seq > row.contiguous || row.unvouched >= unvouched_max {
+        let promised = row.promised()?.is_some_and(|head| seq < head.peek().size);
+        if !promised && (seq > row.contiguous || row.unvouched >= unvouched_max) {
             return Ok(Placed::TooFar);
         }
         let placed = self.place(log, seq, Leaf { hash, statement: None })?;
         if placed == Placed::New {
             self.bare.insert((*log, seq));
-            self.tell(&ChangeRow::Leaf { log: *log, seq })?;
         }
         Ok(placed)
     }
@@ -232,43 +264,124 @@ impl<'a, 't> Batch<'a, 't> {
         Ok(())
     }
 
-    /// Pins a head that its publisher signed, if the leaves that we hold give its root.
-    pub fn pin(
-        &mut self,
-        log: &LogId,
-        head: &Head,
-        sealed: &SealedHead,
-    ) -> Result<Pinned, StoreError> {
-        let row = self.log(log)?.clone();
-        let pinned = row.tree.size();
+    /// Pins a head that its publisher signed, if the leaves that we hold give its root; one that is
+    /// ahead of them is kept as a promise.
+    pub fn pin(&mut self, log: &LogId, sealed: &SealedHead) -> Result<Pinned, StoreError> {
+        self.keep_promise(log)?;
+        let (row, head) = (self.log(log)?, sealed.peek());
+        let (pinned, contiguous) = (row.tree.size(), row.contiguous);
         if head.size < pinned {
-            return self.check_older(log, head, sealed, pinned);
+            self.check_older(log, sealed, pinned)
+        } else if head.size > contiguous {
+            self.promise(log, sealed)
+        } else {
+            self.vouch(log, sealed)
         }
-        if head.size > row.contiguous {
-            return Ok(Pinned::Ahead { have: row.contiguous });
+    }
+
+    /// Pins the promised heads of all logs of this batch whose leaves are here by now.
+    ///
+    /// - result: the logs where bare hashes stood in the way.
+    pub fn keep_promises(&mut self) -> Result<Vec<Refuted>, StoreError> {
+        let mut logs: Vec<_> = self.logs.keys().copied().collect();
+        logs.sort();
+        logs.iter().try_for_each(|log| self.keep_promise(log))?;
+        Ok(std::mem::take(&mut self.refuted))
+    }
+
+    fn keep_promise(&mut self, log: &LogId) -> Result<(), StoreError> {
+        let row = self.log(log)?;
+        let Some(promised) = row.promised()? else { return Ok(()) };
+        // A log that contradicts its very first head would be hashed in vain each time.
+        let broken = row.rival()?.is_some_and(|rival| rival.same_as(&promised));
+        if promised.peek().size > row.contiguous || broken {
+            return Ok(());
         }
-        let (mut tree, mut bare) = (row.tree.clone(), Vec::new());
+        match self.vouch(log, &promised)? {
+            Pinned::Mismatch { sent } => self.refuted.push(Refuted { log: *log, sent }),
+            Pinned::Forked => self.break_promise(log)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Turns a promised head that signed leaves contradict into proof of it.
+    fn break_promise(&mut self, log: &LogId) -> Result<(), StoreError> {
+        let before = self.log(log)?.clone();
+        let row = self.log(log)?;
+        // Whatever it was at odds with before may be the truth.
+        row.rival = row.promised.clone();
+        if !row.head.is_empty() {
+            row.promised.clear();
+        }
+        self.tell_heads(log, &before)
+    }
+
+    /// Keeps a head that is ahead of the leaves, if it is the largest one.
+    fn promise(&mut self, log: &LogId, sealed: &SealedHead) -> Result<Pinned, StoreError> {
+        let before = self.log(log)?.clone();
+        let rival = before.rival()?;
+        if rival.as_ref().is_some_and(|rival| rival.same_as(sealed)) {
+            return Ok(Pinned::Forked);
+        }
+        if let Some(there) = before.promised()? {
+            let (there_size, size) = (there.peek().size, sealed.peek().size);
+            if there.same_as(sealed) {
+                keep_cosigned(&mut self.log(log)?.promised, &there, sealed);
+                return Ok(Pinned::Known);
+            }
+            if there_size == size {
+                return self.keep_rival(log, sealed);
+            }
+            // Two heads that exclude each other stay until the leaves show which is true.
+            if rival.is_some_and(|rival| rival.peek().size == there_size) {
+                return Ok(Pinned::Forked);
+            }
+            if there_size > size {
+                return Ok(Pinned::Older { newest: there_size });
+            }
+        }
+        self.log(log)?.promised = sealed.encode().to_vec();
+        self.tell_heads(log, &before)?;
+        Ok(Pinned::Promised)
+    }
+
+    /// Pins a head whose leaves are here.
+    fn vouch(&mut self, log: &LogId, sealed: &SealedHead) -> Result<Pinned, StoreError> {
+        let (before, head) = (self.log(log)?.clone(), sealed.peek());
+        let pinned = before.tree.size();
+        let (mut tree, mut bare) = (before.tree.clone(), Vec::new());
         for seq in pinned..head.size {
             let leaf = self.first_leaf(log, seq)?;
             tree.append(leaf.hash);
             if leaf.statement.is_none() {
-                bare.push(seq);
+                bare.push((seq, leaf.hash));
             }
         }
         if tree.root() != head.root {
             return self.refuse_root(log, &bare, sealed);
         }
-        if head.size == pinned && !row.head.is_empty() {
+        if head.size == pinned && !before.head.is_empty() {
+            if let Some(there) = head_of(&before.head)? {
+                keep_cosigned(&mut self.log(log)?.head, &there, sealed);
+            }
             return Ok(Pinned::Known);
         }
-        // One change for each log, always behind those of the leaves that it vouches for.
-        if !row.head.is_empty() {
-            remove(&mut self.tables.changes, &row.head_change.to_be_bytes())?;
+        // Always before the head: who takes in changes in order can check it when it comes.
+        for (seq, hash) in &bare {
+            self.tell_leaf(log, *seq, hash)?;
         }
-        let head_change = self.tell(&ChangeRow::Head(*log))?;
-        let unvouched = row.unvouched - bare.len() as u64;
-        let head = sealed.encode().to_vec();
-        *self.log(log)? = LogRow { tree, head, head_change, unvouched, ..row };
+        let row = self.log(log)?;
+        row.unvouched -= bare.len() as u64;
+        row.tree = tree;
+        row.head = sealed.encode().to_vec();
+        if before.promised()?.is_some_and(|promised| promised.peek().size <= row.contiguous) {
+            row.promised.clear();
+        }
+        if before.rival()?.is_some_and(|rival| rival.same_as(sealed)) {
+            row.rival.clear();
+        }
+        self.tell_heads(log, &before)?;
         Ok(Pinned::New)
     }
 
@@ -276,12 +389,12 @@ impl<'a, 't> Batch<'a, 't> {
     fn check_older(
         &mut self,
         log: &LogId,
-        head: &Head,
         sealed: &SealedHead,
         pinned: u64,
     ) -> Result<Pinned, StoreError> {
+        let head = sealed.peek();
         let Some(left) = self.rehash.checked_sub(head.size) else {
-            return Ok(Pinned::Older { pinned });
+            return Ok(Pinned::Older { newest: pinned });
         };
         self.rehash = left;
         let mut tree = LogTree::new();
@@ -289,7 +402,7 @@ impl<'a, 't> Batch<'a, 't> {
             tree.append(self.first_leaf(log, seq)?.hash);
         }
         if tree.root() == head.root {
-            return Ok(Pinned::Older { pinned });
+            return Ok(Pinned::Older { newest: pinned });
         }
         self.keep_rival(log, sealed)
     }
@@ -307,26 +420,30 @@ impl<'a, 't> Batch<'a, 't> {
     fn refuse_root(
         &mut self,
         log: &LogId,
-        bare: &[u64],
+        bare: &[(u64, Sha256Digest)],
         sealed: &SealedHead,
     ) -> Result<Pinned, StoreError> {
-        if let Some(&first) = bare.first() {
-            for &seq in bare {
-                remove(&mut self.tables.leaves, &leaf_key(log, seq))?;
+        if let Some((first, _)) = bare.first() {
+            for (seq, _) in bare {
+                remove(&mut self.tables.leaves, &leaf_key(log, *seq))?;
             }
             let row = self.log(log)?;
-            row.contiguous = first;
+            row.contiguous = *first;
             row.unvouched -= bare.len() as u64;
-            let sent = bare.iter().all(|&seq| self.bare.contains(&(*log, seq)));
+            if self.is_stranger(&log.publisher)? {
+                self.strangers = self.strangers.saturating_sub(LEAF_BYTES * bare.len() as u64);
+            }
+            let sent = bare.iter().all(|(seq, _)| self.bare.contains(&(*log, *seq)));
             return Ok(Pinned::Mismatch { sent });
         }
         self.keep_rival(log, sealed)
     }
 
     fn keep_rival(&mut self, log: &LogId, sealed: &SealedHead) -> Result<Pinned, StoreError> {
-        let row = self.log(log)?;
-        if row.rival.is_empty() {
-            row.rival = sealed.encode().to_vec();
+        let before = self.log(log)?.clone();
+        if before.rival.is_empty() {
+            self.log(log)?.rival = sealed.encode().to_vec();
+            self.tell_heads(log, &before)?;
         }
         Ok(Pinned::Forked)
     }
@@ -360,6 +477,13 @@ impl<'a, 't> Batch<'a, 't> {
     }
 }
 
+/// Keeps of two copies of one head the one that more witnesses signed.
+fn keep_cosigned(kept: &mut Vec<u8>, there: &SealedHead, sealed: &SealedHead) {
+    if sealed.signatures() > there.signatures() {
+        *kept = sealed.encode().to_vec();
+    }
+}
+
 /// How far we know one log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogState {
@@ -371,8 +495,18 @@ pub struct LogState {
     pub leaves: u64,
     /// The pinned head; absent until all its leaves are here.
     pub head: Option<SealedHead>,
-    /// Whether the publisher signed a head that contradicts this one.
-    pub forked: bool,
+    /// A signed head that is ahead of the leaves that we hold.
+    pub promised: Option<SealedHead>,
+    /// A signed head that contradicts another one, or the leaves: proof that the publisher forked
+    /// this log.
+    pub rival: Option<SealedHead>,
+}
+
+impl LogState {
+    /// Whether there is proof that the publisher forked this log.
+    pub fn is_forked(&self) -> bool {
+        self.rival.is_some()
+    }
 }
 
 impl Store {
@@ -406,12 +540,8 @@ impl Store {
 }
 
 fn log_state(log: LogId, row: &LogRow) -> Result<LogState, StoreError> {
-    let head = match row.head.as_slice() {
-        [] => None,
-        head => Some(SealedHead::decode(head).map_err(|_| StoreError::damaged("a head"))?),
-    };
-    let (size, leaves, forked) = (row.tree.size(), row.contiguous, !row.rival.is_empty());
-    Ok(LogState { log, size, leaves, head, forked })
+    let (size, leaves, head) = (row.tree.size(), row.contiguous, head_of(&row.head)?);
+    Ok(LogState { log, size, leaves, head, promised: row.promised()?, rival: row.rival()? })
 }
 
 /// The record with this id, as it was sealed.

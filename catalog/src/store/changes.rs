@@ -6,12 +6,12 @@
 //! check our logs and learns no name.
 
 use super::batch::record;
-use super::rows::{ChangeRow, Leaf, LogRow, decode_ids};
+use super::rows::{Entered, Leaf, Told, decode_ids};
 use super::tables::{
-    CHANGES, CURSORS, LEAVES, LOGS, LogId, META, META_NEXT, OUTBOX, RECORDS, VERSIONS, all,
-    digest_of, from, get, get_number, leaf_key, number, package_item_key, put, retain,
+    CURSORS, LogId, META, META_NEXT, OUTBOX, all, digest_of, get, get_number, number,
+    package_item_key, put, retain,
 };
-use super::{BATCH_BYTES_MAX, Incoming, Store, StoreError, View, derived};
+use super::{Incoming, Snapshot, Store, StoreError, derived};
 use crate::digest::Sha256Digest;
 use crate::head::SealedHead;
 use crate::permission::Reader;
@@ -41,8 +41,19 @@ pub enum ChangeItem {
         /// The leaf hash of the statement there.
         hash: Sha256Digest,
     },
-    /// The head of a log grew; this is the newest one.
+    /// The head of a log: the newest one, or one that contradicts it.
     Head(SealedHead),
+}
+
+impl ChangeItem {
+    /// What it counts in a batch: [`BATCH_BYTES_MAX`](super::BATCH_BYTES_MAX).
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Statement(sealed) => sealed.body().len(),
+            Self::Head(sealed) => sealed.text().len(),
+            Self::Leaf { .. } => 0,
+        }
+    }
 }
 
 impl Store {
@@ -55,35 +66,14 @@ impl Store {
         self.changes_for(Reader::Local, since, limit)
     }
 
-    /// What changed after `since` as `reader` may see it, oldest first.
-    ///
-    /// Whoever has taken in everything up to a head has every leaf that it vouches for: a head
-    /// always comes after them.
+    /// What changed after `since` as `reader` may see it; see [`Snapshot::changes_for`].
     pub fn changes_for(
         &self,
         reader: Reader,
         since: u64,
         limit: usize,
     ) -> Result<Vec<Change>, StoreError> {
-        let view = self.read()?;
-        let sight = Sight::new(&view, reader)?;
-        let (mut changes, mut bytes) = (Vec::new(), 0);
-        let Some(first) = since.checked_add(1) else { return Ok(changes) };
-        let rows = view.rows(CHANGES)?;
-        for row in from(&rows, &first.to_be_bytes())? {
-            let (seq, row) = row?;
-            let Some(item) = sight.item(&ChangeRow::decode(row.value())?)? else { continue };
-            bytes += match &item {
-                ChangeItem::Statement(sealed) => sealed.body().len(),
-                ChangeItem::Head(sealed) => sealed.text().len(),
-                ChangeItem::Leaf { .. } => 0,
-            };
-            if changes.len() >= limit || bytes > BATCH_BYTES_MAX {
-                break;
-            }
-            changes.push(Change { seq: number(seq.value())?, item });
-        }
-        Ok(changes)
+        self.snapshot()?.changes_for(reader, since, limit, Class::All)
     }
 
     /// The number of the newest change; 0 when nothing ever changed.
@@ -128,67 +118,74 @@ impl Store {
         reader: Reader,
         id: &StatementId,
     ) -> Result<Option<SealedStatement>, StoreError> {
-        let view = self.read()?;
-        let sealed = record(&view.rows(RECORDS)?, id)?;
+        let snapshot = self.snapshot()?;
+        let sealed = record(snapshot.records(), id)?;
         match sealed {
-            Some(sealed) if Sight::new(&view, reader)?.shows(&sealed)? => Ok(Some(sealed)),
+            Some(sealed) if (Sight { reader, at: &snapshot }).shows(&sealed)? => Ok(Some(sealed)),
             _ => Ok(None),
         }
     }
 }
 
-type Records = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
-
-/// What one reader may see.
-struct Sight {
-    reader: Reader,
-    records: Records,
-    leaves: Records,
-    logs: Records,
-    versions: Records,
+/// Which changes are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Those that brought something into [`ItemSet::Urgent`](super::ItemSet).
+    Urgent,
+    /// All others.
+    Rest,
+    /// All of them.
+    All,
 }
 
-impl Sight {
-    fn new(view: &View, reader: Reader) -> Result<Self, StoreError> {
-        Ok(Self {
-            reader,
-            records: view.rows(RECORDS)?,
-            leaves: view.rows(LEAVES)?,
-            logs: view.rows(LOGS)?,
-            versions: view.rows(VERSIONS)?,
-        })
-    }
-
-    /// A change as the reader may see it; `None` when there is nothing to tell any more.
-    fn item(&self, change: &ChangeRow) -> Result<Option<ChangeItem>, StoreError> {
-        match change {
-            ChangeRow::Statement { id, log, seq } => {
-                let sealed =
-                    record(&self.records, id)?.ok_or(StoreError::damaged("a missing record"))?;
-                if self.shows(&sealed)? {
-                    return Ok(Some(ChangeItem::Statement(sealed)));
-                }
-                // A rival would only contradict the leaf that the head vouches for.
-                let current = self.leaf(log, *seq)?.filter(|leaf| leaf.hash == sealed.leaf());
-                Ok(current.map(|leaf| ChangeItem::Leaf { log: *log, seq: *seq, hash: leaf.hash }))
-            }
-            // Also when the statement came in later, which a change of its own tells: the head in
-            // between needs the leaf. A hash that was dropped is gone.
-            ChangeRow::Leaf { log, seq } => {
-                let leaf = self.leaf(log, *seq)?;
-                Ok(leaf.map(|leaf| ChangeItem::Leaf { log: *log, seq: *seq, hash: leaf.hash }))
-            }
-            ChangeRow::Head(log) => {
-                let row = get(&self.logs, &log.row_key())?.ok_or(StoreError::damaged("a log"))?;
-                let head = SealedHead::decode(&LogRow::decode(&row)?.head);
-                Ok(Some(ChangeItem::Head(head.map_err(|_| StoreError::damaged("a head"))?)))
-            }
+impl Class {
+    pub(super) const fn takes(self, entered: Entered) -> bool {
+        match self {
+            Self::Urgent => entered.urgent,
+            Self::Rest => !entered.urgent,
+            Self::All => true,
         }
     }
+}
 
-    fn leaf(&self, log: &LogId, seq: u64) -> Result<Option<Leaf>, StoreError> {
-        let row = get(&self.leaves, &leaf_key(log, seq))?;
-        Ok(row.map(|row| Leaf::decode_all(&row)).transpose()?.map(|leaves| leaves[0]))
+/// What one reader may see.
+pub(super) struct Sight<'s> {
+    pub reader: Reader,
+    pub at: &'s Snapshot,
+}
+
+impl Sight<'_> {
+    /// What a change tells as the reader may see it; nothing when there is nothing to tell any
+    /// more, two when the heads of a log contradict each other.
+    pub fn items(&self, told: &Told) -> Result<Vec<ChangeItem>, StoreError> {
+        let leaf =
+            match told {
+                Told::Statement { id, log, seq } => {
+                    let sealed = record(self.at.records(), id)?
+                        .ok_or(StoreError::damaged("a missing record"))?;
+                    if self.shows(&sealed)? {
+                        return Ok(vec![ChangeItem::Statement(sealed)]);
+                    }
+                    // A rival would only contradict the leaf that the head vouches for.
+                    self.first_leaf(log, *seq)?
+                        .filter(|leaf| leaf.hash == sealed.leaf())
+                        .map(|leaf| ChangeItem::Leaf { log: *log, seq: *seq, hash: leaf.hash })
+                }
+                // Also when the statement came in later, which a change of its own tells: the head in
+                // between needs the leaf.
+                Told::Leaf { log, seq } => self
+                    .first_leaf(log, *seq)?
+                    .map(|leaf| ChangeItem::Leaf { log: *log, seq: *seq, hash: leaf.hash }),
+                Told::Head(log) => {
+                    let heads = self.at.heads(log)?;
+                    return Ok(heads.into_iter().map(ChangeItem::Head).collect());
+                }
+            };
+        Ok(leaf.into_iter().collect())
+    }
+
+    fn first_leaf(&self, log: &LogId, seq: u64) -> Result<Option<Leaf>, StoreError> {
+        Ok(self.at.leaves(log, seq)?.first().copied())
     }
 
     /// Whether the reader may see a statement: a release it may read, and what speaks of one.
@@ -205,14 +202,15 @@ impl Sight {
             Statement::Yank(yank) => (yank.publisher, yank.name, yank.version),
         };
         let key = package_item_key(&PackageId { publisher, name }, &version.to_string());
-        // What it speaks of may be a restricted release that has yet to come.
-        let Some(row) = get(&self.versions, &key)? else { return Ok(false) };
+        // What it speaks of may be a restricted release that has yet to come. One release that the
+        // reader knows is enough: it tells of this version already.
+        let Some(row) = get(self.at.versions(), &key)? else { return Ok(false) };
         for id in decode_ids(&row)?.0 {
-            if !derived::release(&self.records, &id)?.permission.may_read(self.reader) {
-                return Ok(false);
+            if derived::release(self.at.records(), &id)?.permission.may_read(self.reader) {
+                return Ok(true);
             }
         }
-        Ok(true)
+        Ok(false)
     }
 }
 
@@ -338,7 +336,10 @@ mod tests {
         let shown = theirs.changes_for(Reader::Node(STRANGER), 0, 100).unwrap();
         let items: Vec<_> = shown.iter().map(|change| &change.item).collect();
         assert!(
-            matches!(items[..], [ChangeItem::Statement(_), ChangeItem::Leaf { .. }]),
+            matches!(
+                items[..],
+                [ChangeItem::Statement(_), ChangeItem::Leaf { .. }, ChangeItem::Head(_)]
+            ),
             "{items:?}"
         );
     }

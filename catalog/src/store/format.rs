@@ -1,6 +1,8 @@
 //! The number of a store's layout: made once, checked at every opening, raised by migrations.
 
-use super::tables::{FORMAT, META, META_FENCE, META_FORMAT, META_ID, Tables, get, get_number, put};
+use super::tables::{
+    FORMAT, FORMAT_OLDEST, META, META_FENCE, META_FORMAT, META_ID, Tables, get, get_number, put,
+};
 use super::{StoreError, View};
 
 /// Makes every table and a new store's single values; does nothing to a store that has them.
@@ -14,19 +16,23 @@ pub(super) fn make(tables: &mut Tables<'_>) -> Result<(), StoreError> {
     put(&mut tables.meta, META_ID, &id)
 }
 
-/// Reads the store's id and the fence of the last opening that wrote anything.
+/// Whether an earlier version of this library wrote the store, so that it has to be migrated.
 ///
 /// # Errors
-/// [`StoreError::Newer`] when a later version of this library wrote it: nothing is touched.
+/// [`StoreError::Newer`] when a later version wrote it: nothing is touched.
+pub(super) fn is_older(view: &View) -> Result<bool, StoreError> {
+    let format = get(&view.rows(META)?, META_FORMAT)?.and_then(|format| format.try_into().ok());
+    match u32::from_be_bytes(format.ok_or(StoreError::damaged("the format"))?) {
+        FORMAT => Ok(false),
+        FORMAT_OLDEST..FORMAT => Ok(true),
+        found if found > FORMAT => Err(StoreError::Newer { found, ours: FORMAT }),
+        _ => Err(StoreError::damaged("the format")),
+    }
+}
+
+/// Reads the store's id and the fence of the last opening that wrote anything.
 pub(super) fn read(view: &View) -> Result<([u8; 16], u64), StoreError> {
     let meta = view.rows(META)?;
-    let format = get(&meta, META_FORMAT)?.and_then(|format| format.try_into().ok());
-    match u32::from_be_bytes(format.ok_or(StoreError::damaged("the format"))?) {
-        // A migration is one more arm here, from its number to the next.
-        FORMAT => {}
-        found if found > FORMAT => return Err(StoreError::Newer { found, ours: FORMAT }),
-        _ => return Err(StoreError::damaged("the format")),
-    }
     let id = get(&meta, META_ID)?.and_then(|id| id.try_into().ok());
     let id = id.ok_or(StoreError::damaged("the store's id"))?;
     Ok((id, get_number(&meta, META_FENCE)?.unwrap_or(0)))
@@ -81,12 +87,12 @@ mod tests {
         let database = Database::open(&path).unwrap();
         let txn = database.begin_write().unwrap();
         let fence = get_number(&txn.open_table(META).unwrap(), META_FENCE).unwrap();
-        let newer = 2u32.to_be_bytes();
+        let newer = 3u32.to_be_bytes();
         txn.open_table(META).unwrap().insert(META_FORMAT, newer.as_slice()).unwrap();
         txn.commit().unwrap();
         drop(database);
         match Store::open(dir.path()) {
-            Err(StoreError::Newer { found: 2, ours: 1 }) => {}
+            Err(StoreError::Newer { found: 3, ours: 2 }) => {}
             other => panic!("{other:?}"),
         }
         let database = Database::open(&path).unwrap();

@@ -3,6 +3,7 @@
 use super::StoreError;
 use super::tables::{LogId, leaf_key, number, of_leaf_key};
 use crate::digest::Sha256Digest;
+use crate::head::SealedHead;
 use crate::log::LogTree;
 use crate::name::Petname;
 use crate::statement::StatementId;
@@ -93,9 +94,12 @@ pub(super) struct LogRow {
     pub tree: LogTree,
     /// The pinned head, as it was signed; empty when there is none.
     pub head: Vec<u8>,
-    /// A signed head that contradicts the pinned one: proof that the log was forked. Or empty.
+    /// A signed head whose leaves are not all here: it is pinned when they are. Or empty.
+    pub promised: Vec<u8>,
+    /// A signed head that contradicts another, or the leaves: proof that the log was forked. Or
+    /// empty.
     pub rival: Vec<u8>,
-    /// The sequence number of the change that tells of the pinned head.
+    /// The sequence number of the change that tells of the heads.
     pub head_change: u64,
 }
 
@@ -105,7 +109,7 @@ impl LogRow {
         for number in [self.contiguous, self.unvouched, self.head_change] {
             row.extend_from_slice(&number.to_be_bytes());
         }
-        for bytes in [&self.tree.encode(), &self.head, &self.rival] {
+        for bytes in [&self.tree.encode(), &self.head, &self.promised, &self.rival] {
             // Trees and heads are at most some 2 KiB.
             row.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
             row.extend_from_slice(bytes);
@@ -121,11 +125,39 @@ impl LogRow {
             head_change: row.number()?,
             tree: LogTree::decode(row.sized()?).map_err(|_| StoreError::damaged("a log's tree"))?,
             head: row.sized()?.to_vec(),
+            promised: row.sized()?.to_vec(),
             rival: row.sized()?.to_vec(),
         };
         row.end()?;
         Ok(read)
     }
+
+    /// The heads that everybody should see: the largest that is known, which may be ahead of what
+    /// is here, and one that contradicts it.
+    pub fn heads(&self) -> Result<Vec<SealedHead>, StoreError> {
+        let newest = head_of(if self.promised.is_empty() { &self.head } else { &self.promised })?;
+        let same = |rival: &SealedHead| newest.as_ref().is_some_and(|head| head.same_as(rival));
+        let rival = self.rival()?.filter(|rival| !same(rival));
+        Ok(newest.into_iter().chain(rival).collect())
+    }
+
+    /// The head that leaves are still missing for.
+    pub fn promised(&self) -> Result<Option<SealedHead>, StoreError> {
+        head_of(&self.promised)
+    }
+
+    /// The head that contradicts another.
+    pub fn rival(&self) -> Result<Option<SealedHead>, StoreError> {
+        head_of(&self.rival)
+    }
+}
+
+/// A head as a row has it: nothing for none.
+pub(super) fn head_of(note: &[u8]) -> Result<Option<SealedHead>, StoreError> {
+    if note.is_empty() {
+        return Ok(None);
+    }
+    SealedHead::decode(note).map(Some).map_err(|_| StoreError::damaged("a head"))
 }
 
 /// Whether a version is withdrawn, and which statement says so.
@@ -185,38 +217,73 @@ pub(super) fn version_of(bytes: &[u8]) -> Result<semver::Version, StoreError> {
     text.and_then(|text| text.parse().ok()).ok_or(StoreError::damaged("a version"))
 }
 
-/// What changed.
+/// What changed, and which sets of items an item entered by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ChangeRow {
+pub(super) struct ChangeRow {
+    pub entered: Entered,
+    pub told: Told,
+}
+
+/// What a change tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
     /// A statement came in, at this position.
     Statement { id: StatementId, log: LogId, seq: u64 },
-    /// A bare hash came in.
+    /// A bare hash is vouched for.
     Leaf { log: LogId, seq: u64 },
-    /// The pinned head moved on.
+    /// There is a newer head, or one that contradicts another.
     Head(LogId),
+}
+
+/// The sets of items that an item entered by a change; what entered none was there before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Entered {
+    pub log: bool,
+    pub urgent: bool,
+}
+
+impl Entered {
+    pub const URGENT: Self = Self { log: false, urgent: true };
+    pub const LOG: Self = Self { log: true, urgent: false };
 }
 
 impl ChangeRow {
     pub fn encode(&self) -> Vec<u8> {
-        match self {
-            Self::Statement { id, log, seq } => {
-                [&[1], id.as_bytes().as_slice(), &leaf_key(log, *seq)].concat()
+        let entered = u8::from(self.entered.log) | u8::from(self.entered.urgent) << 1;
+        match &self.told {
+            Told::Statement { id, log, seq } => {
+                [&[1, entered], id.as_bytes().as_slice(), &leaf_key(log, *seq)].concat()
             }
-            Self::Leaf { log, seq } => [&[2], leaf_key(log, *seq).as_slice()].concat(),
-            Self::Head(log) => [&[3], log.row_key().as_slice()].concat(),
+            Told::Leaf { log, seq } => [&[2, entered], leaf_key(log, *seq).as_slice()].concat(),
+            Told::Head(log) => [&[3, entered], log.row_key().as_slice()].concat(),
         }
     }
 
     pub fn decode(row: &[u8]) -> Result<Self, StoreError> {
         let mut row = Reader(row);
-        match row.byte()? {
+        let (kind, entered) = (row.byte()?, Self::entered(row.byte()?)?);
+        let told = match kind {
             1 => {
                 let id = statement_id(row.array()?);
                 let (log, seq) = of_leaf_key(row.0)?;
-                Ok(Self::Statement { id, log, seq })
+                Told::Statement { id, log, seq }
             }
-            2 => of_leaf_key(row.0).map(|(log, seq)| Self::Leaf { log, seq }),
-            3 => LogId::of_row_key(row.0).map(Self::Head),
+            2 => of_leaf_key(row.0).map(|(log, seq)| Told::Leaf { log, seq })?,
+            3 => LogId::of_row_key(row.0).map(Told::Head)?,
+            _ => return Err(StoreError::damaged("a change")),
+        };
+        Ok(Self { entered, told })
+    }
+
+    /// Which sets of items an item entered, without reading the rest of the row.
+    pub fn peek(row: &[u8]) -> Result<Entered, StoreError> {
+        let entered = row.get(1).ok_or(StoreError::damaged("a change"))?;
+        Self::entered(*entered)
+    }
+
+    fn entered(byte: u8) -> Result<Entered, StoreError> {
+        match byte {
+            0..4 => Ok(Entered { log: byte & 1 != 0, urgent: byte & 2 != 0 }),
             _ => Err(StoreError::damaged("a change")),
         }
     }
@@ -273,33 +340,33 @@ impl PublisherRow {
 }
 
 /// Takes a row apart from its front.
-struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(pub &'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, count: usize) -> Result<&'a [u8], StoreError> {
+    pub fn take(&mut self, count: usize) -> Result<&'a [u8], StoreError> {
         let (taken, rest) = self.0.split_at_checked(count).ok_or(StoreError::damaged("a row"))?;
         self.0 = rest;
         Ok(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<&'a [u8; N], StoreError> {
+    pub fn array<const N: usize>(&mut self) -> Result<&'a [u8; N], StoreError> {
         self.take(N)?.try_into().map_err(|_| StoreError::damaged("a row"))
     }
 
-    fn byte(&mut self) -> Result<u8, StoreError> {
+    pub fn byte(&mut self) -> Result<u8, StoreError> {
         Ok(self.array::<1>()?[0])
     }
 
-    fn number(&mut self) -> Result<u64, StoreError> {
+    pub fn number(&mut self) -> Result<u64, StoreError> {
         number(self.take(8)?)
     }
 
-    fn sized(&mut self) -> Result<&'a [u8], StoreError> {
+    pub fn sized(&mut self) -> Result<&'a [u8], StoreError> {
         let length = u32::from_be_bytes(*self.array()?);
         self.take(length as usize)
     }
 
-    fn end(&self) -> Result<(), StoreError> {
+    pub fn end(&self) -> Result<(), StoreError> {
         if self.0.is_empty() { Ok(()) } else { Err(StoreError::damaged("a row")) }
     }
 }
@@ -355,6 +422,7 @@ mod tests {
             unvouched: 1,
             tree,
             head: b"head".to_vec(),
+            promised: b"next".to_vec(),
             rival: Vec::new(),
             head_change: 9,
         };
@@ -367,6 +435,8 @@ mod tests {
             &"44".repeat(32),
             "00000004",
             "68656164",
+            "00000004",
+            "6e657874",
             "00000000",
         ];
         assert_eq!(hex::encode(row.encode()), expected.concat());
@@ -391,19 +461,29 @@ mod tests {
     fn changes_have_these_bytes() {
         let (log, seq) = (log(), 3);
         let position = ["aa".repeat(32).as_str(), KEY].concat();
-        for (row, expected) in [
+        for (told, entered, expected) in [
             (
-                ChangeRow::Statement { id: id(0x22), log, seq },
-                ["01", &"22".repeat(32), &position, "0000000000000003"].concat(),
+                Told::Statement { id: id(0x22), log, seq },
+                Entered { log: true, urgent: true },
+                ["0103", &"22".repeat(32), &position, "0000000000000003"].concat(),
             ),
-            (ChangeRow::Leaf { log, seq }, ["02", &position, "0000000000000003"].concat()),
-            (ChangeRow::Head(log), ["03", &position].concat()),
+            (
+                Told::Leaf { log, seq },
+                Entered::LOG,
+                ["0201", &position, "0000000000000003"].concat(),
+            ),
+            (Told::Head(log), Entered::URGENT, ["0302", &position].concat()),
+            (Told::Head(log), Entered::default(), ["0300", &position].concat()),
         ] {
+            let row = ChangeRow { entered, told };
             assert_eq!(hex::encode(row.encode()), expected);
             assert_eq!(ChangeRow::decode(&row.encode()).unwrap(), row);
+            assert_eq!(ChangeRow::peek(&row.encode()).unwrap(), entered);
         }
         ChangeRow::decode(&[]).unwrap_err();
-        ChangeRow::decode(&[9; 65]).unwrap_err();
+        ChangeRow::decode(&[9; 66]).unwrap_err();
+        ChangeRow::peek(&[1]).unwrap_err();
+        ChangeRow::peek(&[1, 4]).unwrap_err();
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! versions of a package. Numbers are big-endian; a name that others may follow carries its length.
 //!
 //! The number of this layout is kept in `meta`. Changing a row or a key means a new number and a
-//! step in [`format`](super::format).
+//! step in [`migrate`](super::migrate).
 
 use redb::{AccessGuard, ReadableTable, Table, TableDefinition, WriteTransaction};
 
@@ -19,7 +19,10 @@ pub(super) type Definition = TableDefinition<'static, &'static [u8], &'static [u
 pub(super) type Rows<'t> = Table<'t, &'static [u8], &'static [u8]>;
 
 /// The layout that this version writes.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
+
+/// The oldest layout that this version migrates.
+pub(super) const FORMAT_OLDEST: u32 = 1;
 
 /// Single values: the format, the store's id, the fence, the next sequence number, and
 /// how much strangers have taken up.
@@ -38,12 +41,23 @@ pub(super) const VERSIONS: Definition = TableDefinition::new("versions");
 pub(super) const YANKS: Definition = TableDefinition::new("yanks");
 /// Package, channel -> [`ChannelRow`](super::rows::ChannelRow).
 pub(super) const CHANNELS: Definition = TableDefinition::new("channels");
+/// Item set, item id -> sequence number of the change that tells where the item stands.
+pub(super) const ITEMS: Definition = TableDefinition::new("items");
+/// Sequence number of a leaf's change -> item id, while nobody has shown us what stands there.
+pub(super) const BARE: Definition = TableDefinition::new("bare");
+/// Package, version, statement id -> the position of a statement that spreads at once when a
+/// public release of that version comes.
+pub(super) const AWAITED: Definition = TableDefinition::new("awaited");
+/// [`Facet`](super::Facet), item id -> nothing; of public releases.
+pub(super) const FACETS: Definition = TableDefinition::new("facets");
 /// Content root, release id, variant -> nothing.
 pub(super) const ROOTS: Definition = TableDefinition::new("roots");
 /// Sequence number -> [`ChangeRow`](super::rows::ChangeRow).
 pub(super) const CHANGES: Definition = TableDefinition::new("changes");
 /// Follower's name -> sequence number.
 pub(super) const CURSORS: Definition = TableDefinition::new("cursors");
+/// Follower's name, key -> what the follower keeps there.
+pub(super) const FOLLOWERS: Definition = TableDefinition::new("followers");
 /// Sequence number -> statement id, until it was announced.
 pub(super) const OUTBOX: Definition = TableDefinition::new("outbox");
 /// Publisher -> [`PublisherRow`](super::rows::PublisherRow).
@@ -76,8 +90,13 @@ pub(super) struct Tables<'t> {
     pub yanks: Rows<'t>,
     pub channels: Rows<'t>,
     pub roots: Rows<'t>,
+    pub items: Rows<'t>,
+    pub bare: Rows<'t>,
+    pub awaited: Rows<'t>,
+    pub facets: Rows<'t>,
     pub changes: Rows<'t>,
     pub cursors: Rows<'t>,
+    pub followers: Rows<'t>,
     pub outbox: Rows<'t>,
     pub publishers: Rows<'t>,
     pub petnames: Rows<'t>,
@@ -101,8 +120,13 @@ impl<'t> Tables<'t> {
             yanks: open(YANKS)?,
             channels: open(CHANNELS)?,
             roots: open(ROOTS)?,
+            items: open(ITEMS)?,
+            bare: open(BARE)?,
+            awaited: open(AWAITED)?,
+            facets: open(FACETS)?,
             changes: open(CHANGES)?,
             cursors: open(CURSORS)?,
+            followers: open(FOLLOWERS)?,
             outbox: open(OUTBOX)?,
             publishers: open(PUBLISHERS)?,
             petnames: open(PETNAMES)?,
@@ -159,6 +183,15 @@ pub(super) fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
 /// Removes the rows whose key `keep` does not want.
 pub(super) fn retain(rows: &mut Rows<'_>, keep: impl Fn(&[u8]) -> bool) -> Result<(), StoreError> {
     rows.retain(|key, _| keep(key)).map_err(StoreError::database)
+}
+
+/// Removes the rows whose key begins with `prefix`.
+pub(super) fn remove_all(rows: &mut Rows<'_>, prefix: &[u8]) -> Result<(), StoreError> {
+    let removed = match prefix_end(prefix) {
+        Some(end) => rows.retain_in::<&[u8], _>(prefix..end.as_slice(), |_, _| false),
+        None => rows.retain_in::<&[u8], _>(prefix.., |_, _| false),
+    };
+    removed.map_err(StoreError::database)
 }
 
 /// Rows of a table, in key order.

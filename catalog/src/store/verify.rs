@@ -6,6 +6,7 @@
 //! peers, holds, installs, cursors) is signed by nobody: there, only what is unreadable or at odds
 //! with itself is found.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -14,19 +15,19 @@ use redb::TableHandle;
 use super::batch::record;
 use super::holds::hold_of_row;
 use super::installs::install_of_row;
+use super::items::replay;
 use super::peers::peer_of_row;
 use super::rows::{ChangeRow, Leaf, LogRow, PublisherRow, Trust};
 use super::tables::{
     self, Definition, LogId, Rows, Tables, all, digest_of, get, get_number, leaf_key, number,
-    of_leaf_key, publisher_of, retain,
+    of_leaf_key, publisher_of, with_prefix,
 };
-use super::{Store, StoreError, View, derived};
+use super::{Store, StoreError, View};
 use crate::head::SealedHead;
 use crate::identity::{KeyState, PublisherId};
 use crate::log::LogTree;
 use crate::name::Petname;
 use crate::statement::{SealedStatement, Statement, StatementId};
-use crate::time::Timestamp;
 
 /// A row that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,11 +82,10 @@ impl Store {
         let statements = check.records()?;
         check.leaves(&statements)?;
         check.logs(&statements)?;
-        let order = check.changes(&statements)?;
+        check.changes()?;
         check.publishers(&statements)?;
         check.own_rows()?;
-        let rehearsal =
-            self.write(|tables| Err::<(), _>(check.derived(tables, &statements, &order)));
+        let rehearsal = self.write(|tables| Err::<(), _>(check.derived(tables, &statements)));
         match rehearsal {
             Ok(()) | Err(Rehearsed::Done) => Ok(check.faults.into_iter().collect()),
             Err(Rehearsed::Failed(error)) => Err(error),
@@ -208,20 +208,26 @@ impl Check {
 
     fn logs(&mut self, statements: &Statements) -> Result<(), StoreError> {
         let leaves = self.view.rows(tables::LEAVES)?;
-        let changes = self.view.rows(tables::CHANGES)?;
         let mut known = BTreeSet::new();
         self.each(tables::LOGS, |check, key, row| {
             let (log, row) = (LogId::of_row_key(key)?, LogRow::decode(row)?);
             known.insert(log);
             let (mut tree, mut bare, mut contiguous) = (LogTree::new(), 0, 0);
-            while let Some(leaf) = get(&leaves, &leaf_key(&log, contiguous))? {
-                let Ok(leaf) = Leaf::decode_all(&leaf) else { break };
-                if contiguous < row.tree.size() {
-                    tree.append(leaf[0].hash);
-                } else {
-                    bare += u64::from(leaf[0].statement.is_none());
+            for leaf in with_prefix(&leaves, key)? {
+                let (place, leaf) = leaf?;
+                let ((_, seq), Ok(leaf)) =
+                    (of_leaf_key(place.value())?, Leaf::decode_all(leaf.value()))
+                else {
+                    continue;
+                };
+                if seq == contiguous {
+                    contiguous += 1;
                 }
-                contiguous += 1;
+                if seq >= row.tree.size() {
+                    bare += u64::from(leaf[0].statement.is_none());
+                } else if seq == tree.size() {
+                    tree.append(leaf[0].hash);
+                }
             }
             if (row.contiguous, row.unvouched, &row.tree) != (contiguous, bare, &tree) {
                 check.fault(tables::LOGS, key, Problem::Differs);
@@ -242,15 +248,13 @@ impl Check {
                 if !signed {
                     check.fault(tables::LOGS, key, Problem::Forged);
                 }
-                let change = get(&changes, &row.head_change.to_be_bytes())?;
-                if change.as_deref() != Some(ChangeRow::Head(log).encode().as_slice()) {
-                    check.fault(tables::CHANGES, &row.head_change.to_be_bytes(), Problem::Missing);
-                }
             } else if row.tree.size() > 0 {
                 check.fault(tables::LOGS, key, Problem::Unfounded);
             }
-            if !row.rival.is_empty() && open(&row.rival).is_none_or(|head| head.key != log.key) {
-                check.fault(tables::LOGS, key, Problem::Forged);
+            for note in [&row.promised, &row.rival].into_iter().filter(|note| !note.is_empty()) {
+                if open(note).is_none_or(|head| head.key != log.key) {
+                    check.fault(tables::LOGS, key, Problem::Forged);
+                }
             }
             Ok(())
         })?;
@@ -261,44 +265,15 @@ impl Check {
         Ok(())
     }
 
-    /// - result: the statements in the order in which they came.
-    fn changes(&mut self, statements: &Statements) -> Result<Vec<StatementId>, StoreError> {
+    fn changes(&mut self) -> Result<(), StoreError> {
         let next = get_number(&self.view.rows(tables::META)?, tables::META_NEXT)?.unwrap_or(1);
-        let logs = self.view.rows(tables::LOGS)?;
-        let (mut order, mut told) = (Vec::new(), BTreeSet::new());
         self.each(tables::CHANGES, |check, key, row| {
-            let seq = number(key)?;
-            let founded = match ChangeRow::decode(row)? {
-                ChangeRow::Statement { id, log, seq } => {
-                    let signed = statements.get(&id).filter(|signed| {
-                        signed.logs.contains(&log) && signed.statement.header().seq == seq
-                    });
-                    if signed.is_some() && told.insert((id, log)) {
-                        order.push(id);
-                    }
-                    signed.is_some()
-                }
-                // What a bare hash stood for may have come, or gone, since.
-                ChangeRow::Leaf { .. } => true,
-                ChangeRow::Head(log) => {
-                    let row = get(&logs, &log.row_key())?;
-                    row.is_some_and(|row| {
-                        LogRow::decode(&row).is_ok_and(|row| row.head_change == seq)
-                    })
-                }
-            };
-            if !founded || seq >= next {
+            ChangeRow::decode(row)?;
+            if number(key)? >= next {
                 check.fault(tables::CHANGES, key, Problem::Unfounded);
             }
             Ok(())
-        })?;
-        for (id, signed) in statements {
-            if signed.logs.iter().any(|log| !told.contains(&(*id, *log))) {
-                self.fault(tables::CHANGES, id.as_bytes(), Problem::Missing);
-                order.push(*id);
-            }
-        }
-        Ok(order)
+        })
     }
 
     fn publishers(&mut self, statements: &Statements) -> Result<(), StoreError> {
@@ -363,13 +338,8 @@ impl Check {
     }
 
     /// Derives everything once more, in tables that are thrown away, and compares.
-    fn derived(
-        &mut self,
-        tables: &mut Tables<'_>,
-        statements: &Statements,
-        order: &[StatementId],
-    ) -> Rehearsed {
-        match self.compare_derived(tables, statements, order) {
+    fn derived(&mut self, tables: &mut Tables<'_>, statements: &Statements) -> Rehearsed {
+        match self.compare_derived(tables, statements) {
             Ok(()) => Rehearsed::Done,
             Err(error) => Rehearsed::Failed(error),
         }
@@ -379,39 +349,39 @@ impl Check {
         &mut self,
         tables: &mut Tables<'_>,
         statements: &Statements,
-        order: &[StatementId],
     ) -> Result<(), StoreError> {
-        for rows in [
-            &mut tables.names,
-            &mut tables.versions,
-            &mut tables.yanks,
-            &mut tables.channels,
-            &mut tables.roots,
-        ] {
-            retain(rows, |_| false)?;
-        }
+        let changes = self.view.rows(tables::CHANGES)?;
+        let told = all(&changes)?.filter_map(|row| match row {
+            // A row that is unreadable derives nothing.
+            Ok((key, row)) => {
+                let row = (number(key.value()), ChangeRow::decode(row.value()));
+                let (Ok(change), Ok(row)) = row else { return None };
+                Some(Ok((change, row.told)))
+            }
+            Err(error) => Some(Err(error)),
+        });
         // Publishers were checked on their own, and a record that is forged derives nothing.
-        for id in order {
-            let Some(signed) = statements.get(id) else { continue };
-            if !matches!(signed.statement, Statement::Inception(_)) {
-                derived::apply(tables, id, &signed.statement, Timestamp::default())?;
-            }
+        replay(&self.view, tables, told, &|id, log, seq| {
+            let signed = statements
+                .get(id)
+                .filter(|signed| signed.logs.contains(log) && signed.statement.header().seq == seq);
+            Ok(signed.map(|signed| (signed.sealed.leaf(), Cow::Borrowed(&signed.statement))))
+        })?;
+        for (table, expected) in [
+            (tables::NAMES, &tables.names),
+            (tables::VERSIONS, &tables.versions),
+            (tables::YANKS, &tables.yanks),
+            (tables::CHANNELS, &tables.channels),
+            (tables::ROOTS, &tables.roots),
+            (tables::ITEMS, &tables.items),
+            (tables::BARE, &tables.bare),
+            (tables::AWAITED, &tables.awaited),
+            (tables::FACETS, &tables.facets),
+            (tables::CHANGES, &tables.changes),
+        ] {
+            self.compare(table, expected)?;
         }
-        let leaves = self.view.rows(tables::LEAVES)?;
-        for row in all(&leaves)? {
-            let Ok(leaves) = Leaf::decode_all(row?.1.value()) else { continue };
-            if leaves.len() > 1 {
-                let ids = leaves.iter().filter_map(|leaf| leaf.statement);
-                for signed in ids.filter_map(|id| statements.get(&id)) {
-                    derived::contest(tables, &signed.statement)?;
-                }
-            }
-        }
-        self.compare(tables::NAMES, &tables.names)?;
-        self.compare(tables::VERSIONS, &tables.versions)?;
-        self.compare(tables::YANKS, &tables.yanks)?;
-        self.compare(tables::CHANNELS, &tables.channels)?;
-        self.compare(tables::ROOTS, &tables.roots)
+        Ok(())
     }
 
     fn compare(&mut self, table: Definition, expected: &Rows<'_>) -> Result<(), StoreError> {
@@ -436,9 +406,12 @@ impl Check {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Incoming;
     use super::super::rows::{Standing, encode_ids};
     use super::super::testing::{NOW, channel, publisher, release, store, yank};
     use super::*;
+    use crate::permission::{NodeId, Permission, Reader};
+    use crate::statement::StatementKind;
     use redb::Database;
 
     fn filled(store: &Store) {
@@ -447,6 +420,24 @@ mod tests {
         store.publish(&acme, "graphdb", "1.1.0");
         store.append(&acme, NOW, |seq| channel(&acme, seq, "graphdb", "stable", "1.0.0")).unwrap();
         store.append(&acme, NOW, |seq| yank(&acme, seq, "graphdb", "1.1.0", true)).unwrap();
+        // Of another publisher a bare hash, and a yank that waits for its release.
+        let (theirs, other) = (super::super::testing::store(), publisher("other"));
+        let build = |seq| {
+            let permission = Permission::Restricted([NodeId::from_bytes([1; 32])].into());
+            let release = release(&other, seq, "hidden", "1.0.0", "");
+            Statement::Release(crate::Release { permission, ..release })
+        };
+        theirs.append(&other, NOW, build).unwrap();
+        let stranger = Reader::Node(NodeId::from_bytes([2; 32]));
+        store.accept(theirs.sent_to(stranger, 0), NOW).unwrap();
+        theirs.publish(&other, "late", "1.0.0");
+        theirs.append(&other, NOW, |seq| yank(&other, seq, "late", "1.0.0", true)).unwrap();
+        let mut sent = theirs.sent_to(stranger, 0);
+        sent.retain(|item| match item {
+            Incoming::Statement(sealed) => sealed.kind() != StatementKind::Release,
+            Incoming::Leaf { .. } | Incoming::Head(_) => true,
+        });
+        store.accept(sent, NOW).unwrap();
         assert_eq!(store.verify().unwrap(), []);
     }
 
@@ -499,6 +490,10 @@ mod tests {
             tables::YANKS,
             tables::CHANNELS,
             tables::ROOTS,
+            tables::ITEMS,
+            tables::BARE,
+            tables::AWAITED,
+            tables::FACETS,
             tables::CHANGES,
             tables::PETNAMES,
         ] {

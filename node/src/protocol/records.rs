@@ -209,6 +209,8 @@ async fn keep(store: &Store, items: Vec<Item>, pulled: &mut Pulled) -> Result<Ke
         kept.start_over |= matches!(rejected.reason, RejectReason::HeadMismatch { .. });
         refuse(rejected.reason.to_string());
     }
+    kept.start_over |= !accepted.refuted.is_empty();
+    kept.faults += accepted.refuted.iter().filter(|refuted| refuted.sent).count();
     pulled.new += accepted.new as u64;
     pulled.known += accepted.known as u64;
     Ok(kept)

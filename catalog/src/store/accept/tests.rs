@@ -3,6 +3,7 @@ use super::super::testing::{NOW, channel, publisher, release, store, yank};
 use super::*;
 use crate::cbor::{self, Map, Value};
 use crate::defence::{Defence, without};
+use crate::head::Head;
 use crate::identity::{Identity, Inception};
 use crate::permission::Reader;
 use crate::release::PackageId;
@@ -166,18 +167,18 @@ fn a_pinned_head_never_shrinks_and_a_fork_is_seen() {
     store.accept(items, NOW).unwrap();
     store.accept(vec![head(&acme, &hashes)], NOW).unwrap();
     let older = store.accept(vec![head(&acme, &hashes[..2])], NOW).unwrap();
-    assert_eq!(reasons(&older), [RejectReason::HeadOlder { pinned: 3 }]);
+    assert_eq!(reasons(&older), [RejectReason::HeadOlder { newest: 3 }]);
     let ahead = [hashes.as_slice(), &hashes].concat();
     let ahead = store.accept(vec![head(&acme, &ahead)], NOW).unwrap();
-    assert_eq!(reasons(&ahead), [RejectReason::HeadAhead { have: 3 }]);
+    assert_eq!((ahead.new, reasons(&ahead)), (1, Vec::new()));
     assert_eq!(store.logs().unwrap()[0].size, 3);
-    assert!(!store.logs().unwrap()[0].forked);
+    assert!(!store.logs().unwrap()[0].is_forked());
 
     let other = [hashes[0], hashes[2], hashes[1]];
     let forked = store.accept(vec![head(&acme, &other)], NOW).unwrap();
     assert_eq!(reasons(&forked), [RejectReason::Forked]);
     let log = store.logs().unwrap().remove(0);
-    assert!(log.forked && log.size == 3);
+    assert!(log.is_forked() && log.size == 3);
     assert_eq!(store.verify().unwrap(), []);
 }
 
@@ -257,7 +258,7 @@ fn a_fork_below_the_pinned_head_is_seen() {
     let forked = store.accept(vec![head(&acme, &[hashes[0], hashes[2]])], NOW).unwrap();
     assert_eq!(reasons(&forked), [RejectReason::Forked]);
     let log = store.logs().unwrap().remove(0);
-    assert!(log.forked && log.size == 3);
+    assert!(log.is_forked() && log.size == 3);
     assert_eq!(store.verify().unwrap(), []);
 }
 

@@ -1,0 +1,430 @@
+//! Which items this store has: what nodes compare to find out what they lack of each other.
+//!
+//! An item stands for a position of a log that is settled (a signed statement, or a bare hash that
+//! a pinned head vouches for), or for a signed head. Items are written in the transaction of the
+//! record that they stand for, so the sets never say more or less than the store holds.
+//!
+//! Guarantees: the rows are a function of the records, leaves and logs, and of the order in which
+//! those came ([`replay`] builds them from nothing). An item is told of once, by the change with
+//! which it entered a set. What is restricted never enters the urgent set.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use super::batch::Batch;
+use super::facet::facets_of;
+use super::rows::{Entered, Leaf, LogRow, Told, decode_ids};
+use super::tables::{
+    self, LogId, Tables, all, get, get_number, leaf_key, of_leaf_key, package_item_key, put,
+    remove, remove_all, with_prefix,
+};
+use super::{StoreError, View, derived};
+use crate::digest::Sha256Digest;
+use crate::head::SealedHead;
+use crate::item::ItemId;
+use crate::permission::Permission;
+use crate::release::{PackageId, Release};
+use crate::statement::{Statement, StatementId};
+use crate::time::Timestamp;
+
+/// One of the sets of items that nodes compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ItemSet {
+    /// What has to reach everybody first: the newest head of each log, heads that contradict it,
+    /// and the inceptions, yanks and channel moves that everybody may read.
+    Urgent,
+    /// Every settled position of every log. It only grows.
+    Log,
+}
+
+impl ItemSet {
+    const fn byte(self) -> u8 {
+        match self {
+            Self::Urgent => 0,
+            Self::Log => 1,
+        }
+    }
+}
+
+/// Set, item.
+pub(super) fn item_key(set: ItemSet, item: &ItemId) -> [u8; 33] {
+    let mut key = [set.byte(); 33];
+    key[1..].copy_from_slice(item.as_bytes());
+    key
+}
+
+/// When a statement spreads ahead of others.
+enum Urgency {
+    Now,
+    /// As soon as anybody may know that this version exists.
+    OncePublic(PackageId, semver::Version),
+    Never,
+}
+
+impl Urgency {
+    fn of(statement: &Statement) -> Self {
+        let once = |publisher, name: &crate::PackageName, version: &semver::Version| {
+            Self::OncePublic(PackageId { publisher, name: name.clone() }, version.clone())
+        };
+        match statement {
+            Statement::Inception(_) => Self::Now,
+            Statement::Release(_) => Self::Never,
+            Statement::Channel(moved) => once(moved.publisher, &moved.name, &moved.version),
+            Statement::Yank(yank) => once(yank.publisher, &yank.name, &yank.version),
+        }
+    }
+}
+
+/// The beginning of every key that awaits this version. A version has no zero byte.
+fn awaited_prefix(package: &PackageId, version: &semver::Version) -> Vec<u8> {
+    let mut key = package_item_key(package, &version.to_string());
+    key.push(0);
+    key
+}
+
+/// Whether everybody may read a release of this version.
+fn is_public(
+    tables: &Tables<'_>,
+    package: &PackageId,
+    version: &semver::Version,
+) -> Result<bool, StoreError> {
+    let row = get(&tables.versions, &package_item_key(package, &version.to_string()))?;
+    let Some(row) = row else { return Ok(false) };
+    for id in decode_ids(&row)?.0 {
+        if derived::release(&tables.records, &id)?.permission == Permission::Public {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The id of a head, whoever cosigned it.
+pub(super) fn item_of_head(sealed: &SealedHead) -> ItemId {
+    let head = sealed.peek();
+    let log = LogId { publisher: head.publisher, key: head.key };
+    ItemId::of_head(&log, head.size, &head.root)
+}
+
+/// The items of a log's heads.
+fn heads(row: &LogRow) -> Result<Vec<ItemId>, StoreError> {
+    Ok(row.heads()?.iter().map(item_of_head).collect())
+}
+
+impl Batch<'_, '_> {
+    /// Tells followers of a statement that was placed.
+    ///
+    /// - result: the number of the change.
+    pub(super) fn tell_statement(
+        &mut self,
+        log: &LogId,
+        seq: u64,
+        (id, leaf): (StatementId, &Sha256Digest),
+        statement: &Statement,
+    ) -> Result<u64, StoreError> {
+        let item = ItemId::of_leaf(log, seq, leaf);
+        let bare = get_number(&self.tables.items, &item_key(ItemSet::Log, &item))?;
+        let urgent = match Urgency::of(statement) {
+            Urgency::Now => true,
+            Urgency::Never => false,
+            Urgency::OncePublic(package, version) => {
+                let public = is_public(self.tables, &package, &version)?;
+                if !public {
+                    let mut key = awaited_prefix(&package, &version);
+                    key.extend_from_slice(id.as_bytes());
+                    put(&mut self.tables.awaited, &key, &leaf_key(log, seq))?;
+                }
+                public
+            }
+        };
+        let entered = Entered { log: bare.is_none(), urgent };
+        let change = self.tell(entered, Told::Statement { id, log: *log, seq })?;
+        self.put_item(ItemSet::Log, &item, change)?;
+        if urgent {
+            self.put_item(ItemSet::Urgent, &item, change)?;
+        }
+        if let Some(bare) = bare {
+            remove(&mut self.tables.bare, &bare.to_be_bytes())?;
+        }
+        if let Statement::Release(release) = statement
+            && release.permission == Permission::Public
+        {
+            for facet in facets_of(release) {
+                let key = [facet.as_bytes().as_slice(), item.as_bytes()].concat();
+                put(&mut self.tables.facets, &key, &[])?;
+            }
+        }
+        Ok(change)
+    }
+
+    /// Tells of the yanks and channel moves that waited for a release which everybody may read.
+    pub(super) fn tell_awaited(&mut self, release: &Release) -> Result<(), StoreError> {
+        let package = release.package();
+        let prefix = awaited_prefix(&package, &release.version);
+        let mut waiting = Vec::new();
+        for row in with_prefix(&self.tables.awaited, &prefix)? {
+            let (key, place) = row?;
+            waiting.push((key.value().to_vec(), place.value().to_vec()));
+        }
+        if waiting.is_empty() || !is_public(self.tables, &package, &release.version)? {
+            return Ok(());
+        }
+        waiting.iter().try_for_each(|(key, place)| self.tell_visible(key, place))
+    }
+
+    /// Tells of a statement that anybody may know of from now on.
+    fn tell_visible(&mut self, key: &[u8], place: &[u8]) -> Result<(), StoreError> {
+        let id = key.last_chunk::<32>().map(super::rows::statement_id);
+        let id = id.ok_or(StoreError::damaged("what is awaited"))?;
+        let (log, seq) = of_leaf_key(place)?;
+        let leaf = self.leaf_of(&log, seq, &id)?;
+        let change = self.tell(Entered::URGENT, Told::Statement { id, log, seq })?;
+        self.put_item(ItemSet::Urgent, &ItemId::of_leaf(&log, seq, &leaf), change)?;
+        remove(&mut self.tables.awaited, key)?;
+        Ok(())
+    }
+
+    fn leaf_of(&self, log: &LogId, seq: u64, id: &StatementId) -> Result<Sha256Digest, StoreError> {
+        let row = get(&self.tables.leaves, &leaf_key(log, seq))?;
+        let leaves = row.map_or_else(|| Ok(Vec::new()), |row| Leaf::decode_all(&row))?;
+        let leaf = leaves.into_iter().find(|leaf| leaf.statement == Some(*id));
+        Ok(leaf.ok_or(StoreError::damaged("a leaf"))?.hash)
+    }
+
+    /// Tells of a bare hash that a head vouches for now.
+    pub(super) fn tell_leaf(
+        &mut self,
+        log: &LogId,
+        seq: u64,
+        leaf: &Sha256Digest,
+    ) -> Result<(), StoreError> {
+        let item = ItemId::of_leaf(log, seq, leaf);
+        let change = self.tell(Entered::LOG, Told::Leaf { log: *log, seq })?;
+        self.put_item(ItemSet::Log, &item, change)?;
+        put(&mut self.tables.bare, &change.to_be_bytes(), item.as_bytes())
+    }
+
+    /// Tells of the heads of a log, if they are others than those `before`.
+    pub(super) fn tell_heads(&mut self, log: &LogId, before: &LogRow) -> Result<(), StoreError> {
+        let (old, new) = (heads(before)?, heads(self.log(log)?)?);
+        if old == new {
+            return Ok(());
+        }
+        for old in &old {
+            remove(&mut self.tables.items, &item_key(ItemSet::Urgent, old))?;
+        }
+        if !old.is_empty() {
+            remove(&mut self.tables.changes, &before.head_change.to_be_bytes())?;
+        }
+        if !new.is_empty() {
+            self.log(log)?.head_change = self.put_heads(log, &new)?;
+        }
+        Ok(())
+    }
+
+    fn put_heads(&mut self, log: &LogId, heads: &[ItemId]) -> Result<u64, StoreError> {
+        let change = self.tell(Entered::URGENT, Told::Head(*log))?;
+        for head in heads {
+            self.put_item(ItemSet::Urgent, head, change)?;
+        }
+        Ok(change)
+    }
+
+    fn put_item(&mut self, set: ItemSet, item: &ItemId, change: u64) -> Result<(), StoreError> {
+        put(&mut self.tables.items, &item_key(set, item), &change.to_be_bytes())
+    }
+
+    fn has_item(&self, set: ItemSet, item: &ItemId) -> Result<bool, StoreError> {
+        Ok(get(&self.tables.items, &item_key(set, item))?.is_some())
+    }
+}
+
+/// A statement and its leaf, if it stands where a change says that it does.
+pub(super) type Lookup<'s> = dyn Fn(&StatementId, &LogId, u64) -> Result<Option<(Sha256Digest, Cow<'s, Statement>)>, StoreError>
+    + 's;
+
+/// Derives anew everything that follows from statements, in the order in which `view` has them:
+/// what each says of packages, the items, and how changes tell of them.
+///
+/// - `changes`: what was told, oldest first, with its numbers.
+///
+/// What followers were never told of comes last, under new numbers. Rows that cannot be read are
+/// left out.
+pub(super) fn replay(
+    view: &View,
+    tables: &mut Tables<'_>,
+    changes: impl Iterator<Item = Result<(u64, Told), StoreError>>,
+    lookup: &Lookup<'_>,
+) -> Result<(), StoreError> {
+    for rows in [
+        &mut tables.names,
+        &mut tables.versions,
+        &mut tables.yanks,
+        &mut tables.channels,
+        &mut tables.roots,
+        &mut tables.items,
+        &mut tables.bare,
+        &mut tables.awaited,
+        &mut tables.facets,
+        &mut tables.changes,
+    ] {
+        remove_all(rows, &[])?;
+    }
+    let mut replay = Replay { batch: Batch::new(tables)?, lookup, applied: BTreeSet::new() };
+    let next = replay.batch.next_change();
+    for row in changes {
+        let (change, told) = row?;
+        replay.batch.set_next_change(change);
+        replay.change(change, &told)?;
+    }
+    let last = replay.batch.next_change();
+    replay.batch.set_next_change(next.max(last));
+    replay.leaves(view)?;
+    replay.untold_heads(view)?;
+    replay.awaited()?;
+    replay.batch.finish()
+}
+
+struct Replay<'a, 't, 's> {
+    batch: Batch<'a, 't>,
+    lookup: &'a Lookup<'s>,
+    /// Statements whose consequences are written; one may stand in several logs.
+    applied: BTreeSet<StatementId>,
+}
+
+impl Replay<'_, '_, '_> {
+    fn change(&mut self, change: u64, told: &Told) -> Result<(), StoreError> {
+        match told {
+            Told::Statement { id, log, seq } => self.statement(id, log, *seq),
+            Told::Leaf { log, seq } => self.leaf(log, *seq),
+            Told::Head(log) => match self.log(log)? {
+                Some(row) if row.head_change == change => self.heads(log, &row).map(drop),
+                _ => Ok(()),
+            },
+        }
+    }
+
+    /// Told for the first time, or once more because everybody may know of it by now.
+    fn statement(&mut self, id: &StatementId, log: &LogId, seq: u64) -> Result<(), StoreError> {
+        let Some((leaf, statement)) = (self.lookup)(id, log, seq)? else { return Ok(()) };
+        let item = ItemId::of_leaf(log, seq, &leaf);
+        let told = get_number(&self.batch.tables.items, &item_key(ItemSet::Log, &item))?;
+        let bare = match told {
+            Some(change) => get(&self.batch.tables.bare, &change.to_be_bytes())?.is_some(),
+            None => true,
+        };
+        if bare {
+            if self.applied.insert(*id) && !matches!(*statement, Statement::Inception(_)) {
+                derived::apply(self.batch.tables, id, &statement, Timestamp::default())?;
+            }
+            return self.batch.tell_statement(log, seq, (*id, &leaf), &statement).map(drop);
+        }
+        let Urgency::OncePublic(package, version) = Urgency::of(&statement) else {
+            return Ok(());
+        };
+        let mut key = awaited_prefix(&package, &version);
+        key.extend_from_slice(id.as_bytes());
+        match get(&self.batch.tables.awaited, &key)? {
+            Some(place) if is_public(self.batch.tables, &package, &version)? => {
+                self.batch.tell_visible(&key, &place)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn leaf(&mut self, log: &LogId, seq: u64) -> Result<(), StoreError> {
+        let vouched = self.log(log)?.is_some_and(|row| seq < row.tree.size());
+        let row = get(&self.batch.tables.leaves, &leaf_key(log, seq))?;
+        let leaf = row.and_then(|row| Leaf::decode_all(&row).ok()).map(|leaves| leaves[0]);
+        match leaf {
+            Some(leaf) if vouched => {
+                let item = ItemId::of_leaf(log, seq, &leaf.hash);
+                match self.batch.has_item(ItemSet::Log, &item)? {
+                    true => Ok(()),
+                    false => self.batch.tell_leaf(log, seq, &leaf.hash),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// - result: the number of the change, if the heads of this log were not told of yet.
+    fn heads(&mut self, log: &LogId, row: &LogRow) -> Result<Option<u64>, StoreError> {
+        match heads(row).unwrap_or_default().as_slice() {
+            [] => Ok(None),
+            [head, ..] if self.batch.has_item(ItemSet::Urgent, head)? => Ok(None),
+            heads => self.batch.put_heads(log, heads).map(Some),
+        }
+    }
+
+    fn log(&self, log: &LogId) -> Result<Option<LogRow>, StoreError> {
+        let row = get(&self.batch.tables.logs, &log.row_key())?;
+        Ok(row.and_then(|row| LogRow::decode(&row).ok()))
+    }
+
+    /// The leaves that no change tells of, and the versions whose place has two claimants.
+    fn leaves(&mut self, view: &View) -> Result<(), StoreError> {
+        let rows = view.rows(tables::LEAVES)?;
+        for row in all(&rows)? {
+            let (key, row) = row?;
+            let (Ok((log, seq)), Ok(leaves)) =
+                (of_leaf_key(key.value()), Leaf::decode_all(row.value()))
+            else {
+                continue;
+            };
+            for leaf in &leaves {
+                let item = ItemId::of_leaf(&log, seq, &leaf.hash);
+                match leaf.statement {
+                    Some(id) if !self.batch.has_item(ItemSet::Log, &item)? => {
+                        self.statement(&id, &log, seq)?;
+                    }
+                    Some(_) => {}
+                    None => self.leaf(&log, seq)?,
+                }
+            }
+            if leaves.len() > 1 {
+                for id in leaves.iter().filter_map(|leaf| leaf.statement) {
+                    if let Some((_, statement)) = (self.lookup)(&id, &log, seq)? {
+                        derived::contest(self.batch.tables, &statement)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The heads that no change tells of.
+    fn untold_heads(&mut self, view: &View) -> Result<(), StoreError> {
+        let rows = view.rows(tables::LOGS)?;
+        for row in all(&rows)? {
+            let key = row?.0;
+            let Ok(log) = LogId::of_row_key(key.value()) else { continue };
+            let Some(row) = self.log(&log)? else { continue };
+            if let Some(head_change) = self.heads(&log, &row)? {
+                let row = LogRow { head_change, ..row };
+                put(&mut self.batch.tables.logs, &log.row_key(), &row.encode())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What waits for a release that is here already.
+    fn awaited(&mut self) -> Result<(), StoreError> {
+        let mut waiting = Vec::new();
+        for row in all(&self.batch.tables.awaited)? {
+            let (key, place) = row?;
+            waiting.push((key.value().to_vec(), place.value().to_vec()));
+        }
+        for (_, place) in waiting {
+            let (log, seq) = of_leaf_key(&place)?;
+            let row = get(&self.batch.tables.leaves, &place)?;
+            let leaves = row.and_then(|row| Leaf::decode_all(&row).ok()).unwrap_or_default();
+            for id in leaves.iter().filter_map(|leaf| leaf.statement) {
+                self.statement(&id, &log, seq)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,309 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::disk::Random;
+use super::super::testing::{NOW, channel, publisher, release, store, yank};
+use super::super::{ChangeItem, Class, Incoming, ItemChange, Store};
+use super::*;
+use crate::head::Head;
+use crate::identity::Identity;
+use crate::permission::{NodeId, Reader};
+use crate::release::Release;
+
+const FRIEND: NodeId = NodeId::from_bytes([1; 32]);
+const STRANGER: Reader = Reader::Node(NodeId::from_bytes([2; 32]));
+
+/// Applies changes as they come, as a summary of the sets does.
+#[derive(Default)]
+struct Follower {
+    cursor: u64,
+    sets: BTreeMap<ItemSet, BTreeSet<ItemId>>,
+    heads: BTreeMap<LogId, Vec<ItemId>>,
+}
+
+impl Follower {
+    fn catch_up(&mut self, store: &Store, limit: usize) {
+        let snapshot = store.snapshot().unwrap();
+        loop {
+            let changes = snapshot.item_changes(self.cursor, limit).unwrap();
+            let Some(last) = changes.last() else { break };
+            self.cursor = last.seq();
+            for change in changes {
+                match change {
+                    ItemChange::Leaf { set, item, .. } => {
+                        let new = self.sets.entry(set).or_default().insert(item);
+                        assert!(new, "{item:?} is told of once");
+                    }
+                    ItemChange::Heads { log, items, .. } => {
+                        let urgent = self.sets.entry(ItemSet::Urgent).or_default();
+                        for old in self.heads.insert(log, items.clone()).unwrap_or_default() {
+                            assert!(urgent.remove(&old), "a head that was told of");
+                        }
+                        assert!(items.into_iter().all(|item| urgent.insert(item)));
+                    }
+                }
+            }
+        }
+        for set in [ItemSet::Urgent, ItemSet::Log] {
+            assert_eq!(self.sets.entry(set).or_default(), &ids(store, set));
+        }
+    }
+}
+
+fn ids(store: &Store, set: ItemSet) -> BTreeSet<ItemId> {
+    store.snapshot().unwrap().ids(set, &[0; 32], 0, usize::MAX).unwrap().into_iter().collect()
+}
+
+fn sizes(store: &Store) -> (usize, usize) {
+    (ids(store, ItemSet::Urgent).len(), ids(store, ItemSet::Log).len())
+}
+
+fn log_of(identity: &Identity) -> LogId {
+    LogId { publisher: identity.publisher(), key: identity.key().public() }
+}
+
+fn publish_restricted(store: &Store, identity: &Identity, name: &str) {
+    let build = |seq| {
+        let permission = Permission::Restricted([FRIEND].into());
+        Statement::Release(Release { permission, ..release(identity, seq, name, "1.0.0", "") })
+    };
+    store.append(identity, NOW, build).unwrap();
+}
+
+/// A store with public and restricted statements of one publisher: 7 positions.
+fn mixed(acme: &Identity) -> Store {
+    let store = store();
+    store.publish(acme, "open", "1.0.0");
+    publish_restricted(&store, acme, "secret");
+    store.append(acme, NOW, |seq| yank(acme, seq, "secret", "1.0.0", true)).unwrap();
+    store.append(acme, NOW, |seq| channel(acme, seq, "open", "stable", "1.0.0")).unwrap();
+    store.append(acme, NOW, |seq| yank(acme, seq, "open", "1.0.0", true)).unwrap();
+    publish_restricted(&store, acme, "hidden");
+    store
+}
+
+#[test]
+fn every_position_is_an_item_and_what_is_urgent_and_public_is_in_both_sets() {
+    let acme = publisher("acme");
+    let store = mixed(&acme);
+    assert_eq!(sizes(&store), (4, 7), "an inception, a channel move, a yank and the head");
+    let (urgent, log) = (ids(&store, ItemSet::Urgent), ids(&store, ItemSet::Log));
+    assert_eq!(urgent.difference(&log).count(), 1, "the head");
+    for limit in [1, 2, 3, 100] {
+        Follower::default().catch_up(&store, limit);
+    }
+    assert_eq!(store.verify().unwrap(), []);
+}
+
+/// Those who may read a statement and those who may not hold equal sets.
+#[test]
+fn a_statement_and_its_bare_hash_are_one_item() {
+    let acme = publisher("acme");
+    let (ours, theirs) = (mixed(&acme), store());
+    let mut follower = Follower::default();
+    theirs.accept(ours.sent_to(STRANGER, 0), NOW).unwrap();
+    follower.catch_up(&theirs, 3);
+    for set in [ItemSet::Urgent, ItemSet::Log] {
+        assert_eq!(ids(&ours, set), ids(&theirs, set));
+    }
+    let bare = theirs.snapshot().unwrap().bare_leaves(0, 10).unwrap();
+    assert_eq!(bare.len(), 3);
+    assert_eq!(theirs.snapshot().unwrap().bare_leaves(bare[0].0, 1).unwrap(), bare[1..2]);
+
+    // What was a hash becomes a statement: nothing enters a set.
+    let before = theirs.last_change().unwrap();
+    theirs.accept(ours.sent_to(Reader::Node(FRIEND), 0), NOW).unwrap();
+    assert!(theirs.last_change().unwrap() > before);
+    assert_eq!(theirs.snapshot().unwrap().item_changes(before, 10).unwrap(), []);
+    assert_eq!(theirs.snapshot().unwrap().bare_leaves(0, 10).unwrap(), []);
+    follower.catch_up(&theirs, 3);
+    Follower::default().catch_up(&theirs, 3);
+    assert_eq!(theirs.verify().unwrap(), []);
+}
+
+#[test]
+fn a_hash_that_no_head_vouches_for_is_no_item() {
+    let acme = publisher("acme");
+    let (ours, theirs) = (mixed(&acme), store());
+    let mut sent = ours.sent_to(STRANGER, 0);
+    let heads = sent.iter().position(|item| matches!(item, Incoming::Head(_))).unwrap();
+    let head = sent.remove(heads);
+    let mut follower = Follower::default();
+    theirs.accept(sent, NOW).unwrap();
+    follower.catch_up(&theirs, 10);
+    assert_eq!(sizes(&theirs), (3, 4));
+    assert_eq!(theirs.verify().unwrap(), []);
+    theirs.accept(vec![head], NOW).unwrap();
+    follower.catch_up(&theirs, 10);
+    assert_eq!(sizes(&theirs), sizes(&ours));
+    assert_eq!(theirs.verify().unwrap(), []);
+}
+
+/// A yank that nobody could be shown goes to everybody when its release turns out to be public.
+#[test]
+fn a_yank_becomes_urgent_when_its_public_release_comes_later() {
+    let (ours, theirs, acme) = (store(), store(), publisher("acme"));
+    ours.publish(&acme, "graphdb", "1.0.0");
+    ours.append(&acme, NOW, |seq| channel(&acme, seq, "graphdb", "stable", "1.0.0")).unwrap();
+    ours.append(&acme, NOW, |seq| yank(&acme, seq, "graphdb", "1.0.0", true)).unwrap();
+    let mut sent = ours.sent_to(Reader::Local, 0);
+    let release = sent.remove(1);
+    let mut follower = Follower::default();
+    theirs.accept(sent, NOW).unwrap();
+    follower.catch_up(&theirs, 10);
+    assert_eq!(sizes(&theirs), (2, 3), "the inception and the head");
+    assert_eq!(theirs.verify().unwrap(), []);
+
+    let before = theirs.last_change().unwrap();
+    theirs.accept(vec![release], NOW).unwrap();
+    follower.catch_up(&theirs, 10);
+    Follower::default().catch_up(&theirs, 10);
+    for set in [ItemSet::Urgent, ItemSet::Log] {
+        assert_eq!(ids(&ours, set), ids(&theirs, set));
+    }
+    let snapshot = theirs.snapshot().unwrap();
+    let told = |class| snapshot.changes_for(STRANGER, before, 10, class).unwrap().len();
+    assert_eq!((told(Class::Urgent), told(Class::Rest), told(Class::All)), (2, 1, 3));
+    assert_eq!(theirs.verify().unwrap(), []);
+}
+
+#[test]
+fn what_is_restricted_is_never_urgent() {
+    let (store, acme) = (store(), publisher("acme"));
+    publish_restricted(&store, &acme, "secret");
+    store.append(&acme, NOW, |seq| yank(&acme, seq, "secret", "1.0.0", true)).unwrap();
+    let snapshot = store.snapshot().unwrap();
+    let urgent = snapshot.changes_for(STRANGER, 0, 10, Class::Urgent).unwrap();
+    assert_eq!(urgent.len(), 2, "the inception and the head: {urgent:?}");
+    for item in snapshot.ids(ItemSet::Urgent, &[0; 32], 0, 10).unwrap() {
+        let shown = snapshot.payload(STRANGER, &item).unwrap();
+        assert!(!matches!(shown, None | Some(ChangeItem::Leaf { .. })), "{shown:?}");
+    }
+    assert_eq!(store.verify().unwrap(), []);
+}
+
+#[test]
+fn ids_are_found_by_any_prefix() {
+    let (store, acme) = (store(), publisher("acme"));
+    for patch in 0..40 {
+        store.publish(&acme, "graphdb", &format!("1.0.{patch}"));
+    }
+    let (all, snapshot) = (ids(&store, ItemSet::Log), store.snapshot().unwrap());
+    for item in &all {
+        for bits in [0, 1, 3, 5, 8, 9, 16, 255, 256, 300] {
+            let shares = |other: &&ItemId| {
+                (0..bits.min(256)).all(|bit| {
+                    let at = |id: &ItemId| id.as_bytes()[bit / 8] >> (7 - bit % 8) & 1;
+                    at(item) == at(other)
+                })
+            };
+            let expected: Vec<_> = all.iter().filter(shares).take(7).copied().collect();
+            let found = snapshot.ids(ItemSet::Log, item.as_bytes(), bits, 7).unwrap();
+            assert_eq!(found, expected, "{bits} bits");
+        }
+    }
+}
+
+/// Sends what `from` has and `to` lacks in small batches, urgent ones first, in the order of ids. A
+/// publisher's inception may come in a later batch than what stands on it, which comes next time.
+fn reconcile(from: &Store, to: &Store, reader: Reader) -> usize {
+    let mut sent = 0;
+    for set in [ItemSet::Urgent, ItemSet::Log] {
+        let (ours, theirs) = (from.snapshot().unwrap(), ids(to, set));
+        let lacking = ids(from, set).into_iter().filter(|item| !theirs.contains(item));
+        let items: Vec<Incoming> = lacking
+            .filter_map(|item| ours.payload(reader, &item).unwrap())
+            .map(Into::into)
+            .collect();
+        sent += items.len();
+        for items in items.chunks(3) {
+            let accepted = to.accept(items.to_vec(), NOW).unwrap();
+            for rejected in accepted.rejected {
+                assert!(!rejected.reason.is_fault(), "{}", rejected.reason);
+            }
+        }
+    }
+    sent
+}
+
+/// Whatever is exchanged item by item, in whatever order, both sides end equal.
+#[test]
+fn stores_that_exchange_what_they_lack_become_equal() {
+    let [acme, other, third] = ["acme", "other", "third"].map(publisher);
+    for reader in [Reader::Local, STRANGER] {
+        let (one, two) = (mixed(&acme), mixed(&other));
+        for patch in 0..30 {
+            one.publish(&third, "graphdb", &format!("1.0.{patch}"));
+        }
+        publish_restricted(&one, &third, "secret");
+        let middle = store();
+        let mut follower = Follower::default();
+        for _ in 0..2 {
+            for from in [&one, &two] {
+                reconcile(from, &middle, reader);
+                follower.catch_up(&middle, 5);
+            }
+        }
+        for to in [&one, &two, &one, &two] {
+            reconcile(&middle, to, reader);
+        }
+        for set in [ItemSet::Urgent, ItemSet::Log] {
+            assert_eq!(ids(&one, set), ids(&middle, set));
+            assert_eq!(ids(&two, set), ids(&middle, set));
+        }
+        assert!(middle.logs().unwrap().iter().all(|log| log.size == log.leaves && log.size > 0));
+        assert_eq!(reconcile(&one, &two, reader), 0);
+        for store in [one, two, middle] {
+            assert_eq!(store.verify().unwrap(), []);
+        }
+    }
+}
+
+/// Everything that a publisher at odds with itself signed, in any order and in any batches: no
+/// follower is misled, and the rows are those that a rebuild gives.
+#[test]
+fn whatever_comes_in_whatever_order_the_items_follow_from_it() {
+    for seed in 0..60 {
+        let mut random = Random(seed);
+        let acme = publisher("acme");
+        let (ours, forked) = (mixed(&acme), mixed(&acme));
+        ours.publish(&acme, "open", "2.0.0");
+        forked.publish(&acme, "open", "3.0.0");
+        forked.append(&acme, NOW, |seq| yank(&acme, seq, "open", "3.0.0", true)).unwrap();
+        let mut sent = Vec::new();
+        for (store, reader) in [(&ours, Reader::Local), (&ours, STRANGER), (&forked, STRANGER)] {
+            sent.extend(store.sent_to(reader, 0));
+        }
+        // Heads of every length, of both branches.
+        for store in [&ours, &forked] {
+            let log = log_of(&acme);
+            let leaves: Vec<_> = (0..store.logs().unwrap()[0].size)
+                .map(|seq| store.statements_at(&log, seq).unwrap()[0].leaf())
+                .collect();
+            for size in 0..=leaves.len() {
+                let root = crate::log::root_of(leaves[..size].iter().copied());
+                let (publisher, key, size) = (log.publisher, log.key, size as u64);
+                let head = Head { publisher, key, size, root };
+                sent.push(Incoming::Head(SealedHead::seal(&head, acme.key())));
+            }
+        }
+        for last in (1..sent.len()).rev() {
+            sent.swap(last, random.below(last as u64 + 1) as usize);
+        }
+        let theirs = store();
+        theirs.accept(vec![Incoming::Statement(acme.inception().clone())], NOW).unwrap();
+        let mut follower = Follower::default();
+        while !sent.is_empty() {
+            let count = 1 + random.below(4).min(sent.len() as u64 - 1) as usize;
+            theirs.accept(sent.drain(..count).collect(), NOW).unwrap();
+            if random.below(2) == 0 {
+                follower.catch_up(&theirs, 1 + random.below(5) as usize);
+            }
+            if random.below(4) == 0 {
+                assert_eq!(theirs.verify().unwrap(), [], "seed {seed}");
+            }
+        }
+        follower.catch_up(&theirs, 100);
+        Follower::default().catch_up(&theirs, 100);
+        assert_eq!(theirs.verify().unwrap(), [], "seed {seed}");
+    }
+}
