@@ -13,6 +13,7 @@ pub mod cbor;
 mod defence;
 pub mod digest;
 pub mod draft;
+pub mod facet;
 pub mod head;
 pub mod identity;
 pub mod import;
@@ -39,6 +40,7 @@ pub mod variant;
 
 pub use digest::{Digest, Sha256Digest};
 pub use draft::{Draft, SourceEntry, VariantDraft};
+pub use facet::Facet;
 pub use head::{Head, SealedHead};
 pub use identity::{Identity, Inception, KeyState, PublisherId};
 pub use install::{BlobFiles, BlobHandle, InstalledAt, Installer, Place};

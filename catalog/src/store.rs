@@ -18,7 +18,6 @@ mod changes;
 mod derived;
 #[doc(hidden)]
 pub mod disk;
-mod facet;
 mod follow;
 mod format;
 mod holds;
@@ -33,7 +32,7 @@ mod rows;
 mod snapshot;
 mod tables;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod verify;
 
 use std::fs::{File, OpenOptions};
@@ -45,11 +44,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::{Builder, Database, Durability, ReadTransaction, ReadableDatabase};
 
-pub use accept::{Accepted, BATCH_BYTES_MAX, BATCH_ITEMS_MAX, Incoming, RejectReason, Rejected};
+pub use accept::{
+    Accepted, AcceptedItem, BATCH_BYTES_MAX, BATCH_ITEMS_MAX, Fate, Incoming, RejectReason,
+    Rejected,
+};
 pub use append::{AppendError, Appended};
 pub use batch::{LogState, Refuted};
 pub use changes::{Change, ChangeItem, Class};
-pub use facet::{Facet, facets_of};
 pub use holds::{Hold, HoldReason};
 pub use installs::{Extent, HISTORY_MAX, InstallRow};
 pub use items::ItemSet;

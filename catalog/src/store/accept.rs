@@ -9,13 +9,17 @@ mod tests;
 
 use std::collections::HashMap;
 
+use redb::ReadableTable;
+
 use super::batch::{Batch, Pinned, Placed, Refuted, record};
+use super::items::item_of_head;
 use super::rows::Leaf;
 use super::tables::{LEAVES, LogId, RECORDS, get, leaf_key};
 use super::{Store, StoreError, View, derived};
 use crate::digest::Sha256Digest;
 use crate::head::SealedHead;
 use crate::identity::{KeyState, PublisherId};
+use crate::item::ItemId;
 use crate::signature::PublicKey;
 use crate::statement::{SealedStatement, Statement, StatementKind};
 use crate::time::Timestamp;
@@ -65,9 +69,35 @@ pub struct Accepted {
     pub known: usize,
     /// Those that were refused, by their place in the batch, ascending.
     pub rejected: Vec<Rejected>,
+    /// The items that the batch stood for, by their place in it: everything whose signature is
+    /// good, also when it is refused, and the bare hashes that were taken in. An inception stands
+    /// for one item in each of its logs.
+    pub items: Vec<AcceptedItem>,
     /// Logs whose bare hashes were dropped because they do not give the root of a head that came
     /// earlier. They are to be fetched again: the cursor on this peer starts over.
     pub refuted: Vec<Refuted>,
+}
+
+/// Something in a batch that is what it claims to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AcceptedItem {
+    /// Its place in the batch.
+    pub place: usize,
+    /// The item that it stands for.
+    pub id: ItemId,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// What became of something authentic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It was written.
+    New,
+    /// It was here already.
+    Known,
+    /// It was not taken in, and that is not its sender's doing; see [`Accepted::rejected`].
+    Refused,
 }
 
 /// An item that was refused.
@@ -161,12 +191,48 @@ impl Checked {
             Self::Head { log, sealed } => (2, *log, sealed.peek().size),
         }
     }
+
+    /// The items that it stands for.
+    fn ids(&self) -> Vec<ItemId> {
+        match self {
+            Self::Statement { logs, sealed, statement } => {
+                let (seq, leaf) = (statement.header().seq, sealed.leaf());
+                logs.iter().map(|log| ItemId::of_leaf(log, seq, &leaf)).collect()
+            }
+            Self::Leaf { log, seq, hash, .. } => vec![ItemId::of_leaf(log, *seq, hash)],
+            Self::Head { sealed, .. } => vec![item_of_head(sealed)],
+        }
+    }
 }
 
 enum Verdict {
     New(Box<Checked>),
-    Known,
+    Known(Vec<ItemId>),
     Rejected(RejectReason),
+}
+
+impl Accepted {
+    /// Counts an item whose signature is good, or a bare hash.
+    fn count(&mut self, place: usize, ids: Vec<ItemId>, written: Written) {
+        let fate = match &written {
+            Written::New => Fate::New,
+            Written::Known => Fate::Known,
+            Written::Refused(_) => Fate::Refused,
+        };
+        match written {
+            Written::New => self.new += 1,
+            Written::Known => self.known += 1,
+            Written::Refused(reason) => {
+                // Nobody signed a bare hash: refused, it stands for nothing.
+                let bare = matches!(reason, RejectReason::Contradicts | RejectReason::TooFar);
+                self.rejected.push(Rejected { item: place, reason });
+                if bare {
+                    return;
+                }
+            }
+        }
+        self.items.extend(ids.into_iter().map(|id| AcceptedItem { place, id, fate }));
+    }
 }
 
 impl Store {
@@ -184,7 +250,7 @@ impl Store {
         for (item, verdict) in self.check(items)?.into_iter().enumerate() {
             match verdict {
                 Verdict::New(checked) => fresh.push((item, checked)),
-                Verdict::Known => accepted.known += 1,
+                Verdict::Known(ids) => accepted.count(item, ids, Written::Known),
                 Verdict::Rejected(reason) => accepted.rejected.push(Rejected { item, reason }),
             }
         }
@@ -195,18 +261,14 @@ impl Store {
         self.write(|tables| {
             let mut batch = Batch::new(tables)?;
             for (item, checked) in &fresh {
-                match write(&mut batch, checked, now)? {
-                    Written::New => accepted.new += 1,
-                    Written::Known => accepted.known += 1,
-                    Written::Refused(reason) => {
-                        accepted.rejected.push(Rejected { item: *item, reason });
-                    }
-                }
+                let written = write(&mut batch, checked, now)?;
+                accepted.count(*item, checked.ids(), written);
             }
             accepted.refuted = batch.keep_promises()?;
             batch.finish()
         })?;
         accepted.rejected.sort_by_key(|rejected| rejected.item);
+        accepted.items.sort_by_key(|item| item.place);
         Ok(accepted)
     }
 
@@ -229,21 +291,13 @@ impl Store {
         for item in items {
             jobs.push(match publisher_of(&item) {
                 Err(reason) => Job::Done(Verdict::Rejected(reason)),
-                Ok(publisher) => {
-                    let known = match &item {
-                        Incoming::Statement(sealed) => record(&records, &sealed.id())?.is_some(),
-                        Incoming::Leaf { publisher, key, seq, hash } => {
-                            let log = LogId { publisher: *publisher, key: *key };
-                            holds_leaf(&view, &log, *seq, hash)?
-                        }
-                        Incoming::Head(_) => false,
-                    };
-                    match states.of(publisher)? {
-                        _ if known => Job::Done(Verdict::Known),
-                        None => Job::Done(Verdict::Rejected(RejectReason::UnknownPublisher)),
-                        Some(state) => Job::Open(item, state),
-                    }
-                }
+                Ok(publisher) => match states.of(publisher)? {
+                    None => Job::Done(Verdict::Rejected(RejectReason::UnknownPublisher)),
+                    Some(state) => match known(&view, &records, &item, &state)? {
+                        Some(ids) => Job::Done(Verdict::Known(ids)),
+                        None => Job::Open(item, state),
+                    },
+                },
             });
         }
         Ok(open_all(jobs))
@@ -298,10 +352,31 @@ fn publisher_of(item: &Incoming) -> Result<PublisherId, RejectReason> {
     }
 }
 
-fn holds_leaf(view: &View, log: &LogId, seq: u64, hash: &Sha256Digest) -> Result<bool, StoreError> {
-    let row = get(&view.rows(LEAVES)?, &leaf_key(log, seq))?;
-    let leaves = row.map_or_else(|| Ok(Vec::new()), |row| Leaf::decode_all(&row))?;
-    Ok(leaves.iter().any(|leaf| leaf.hash == *hash))
+/// The items that something in a batch stands for, if it is here already.
+fn known(
+    view: &View,
+    records: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    item: &Incoming,
+    state: &KeyState,
+) -> Result<Option<Vec<ItemId>>, StoreError> {
+    match item {
+        Incoming::Statement(sealed) => {
+            // The signatures that we checked, not those that came now, say whose log it is in.
+            let Some(sealed) = record(records, &sealed.id())? else { return Ok(None) };
+            let header = sealed.peek().map_err(|_| StoreError::damaged("a record"))?;
+            let logs = logs_of(&sealed, sealed.kind(), state);
+            let ids = logs.iter().map(|log| ItemId::of_leaf(log, header.seq, &sealed.leaf()));
+            Ok(Some(ids.collect()))
+        }
+        Incoming::Leaf { publisher, key, seq, hash } => {
+            let log = LogId { publisher: *publisher, key: *key };
+            let row = get(&view.rows(LEAVES)?, &leaf_key(&log, *seq))?;
+            let leaves = row.map_or_else(|| Ok(Vec::new()), |row| Leaf::decode_all(&row))?;
+            let known = leaves.iter().any(|leaf| leaf.hash == *hash);
+            Ok(known.then(|| vec![ItemId::of_leaf(&log, *seq, hash)]))
+        }
+        Incoming::Head(_) => Ok(None),
+    }
 }
 
 /// Checks signatures, on several threads when there are many.
@@ -340,7 +415,7 @@ fn open(item: Incoming, state: &KeyState) -> Option<Checked> {
     Some(match item {
         Incoming::Statement(sealed) => {
             let statement = sealed.open(state).ok()?;
-            let logs = logs_of(&sealed, &statement, state);
+            let logs = logs_of(&sealed, statement.kind(), state);
             Checked::Statement { logs, sealed, statement }
         }
         Incoming::Leaf { key, seq, hash, .. } => {
@@ -360,11 +435,11 @@ fn open(item: Incoming, state: &KeyState) -> Option<Checked> {
 /// that may sign alone.
 pub(super) fn logs_of(
     sealed: &SealedStatement,
-    statement: &Statement,
+    kind: StatementKind,
     state: &KeyState,
 ) -> Vec<LogId> {
-    let keys = match statement {
-        Statement::Inception(_) => log_keys(state).to_vec(),
+    let keys = match kind {
+        StatementKind::Inception => log_keys(state).to_vec(),
         _ => vec![sealed.log_key(state)],
     };
     keys.into_iter().map(|key| LogId { publisher: state.publisher, key }).collect()

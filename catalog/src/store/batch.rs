@@ -477,9 +477,11 @@ impl<'a, 't> Batch<'a, 't> {
     }
 }
 
-/// Keeps of two copies of one head the one that more witnesses signed.
+/// Keeps of two copies of one head the one that its log stamped later, then the one that more
+/// witnesses signed.
 fn keep_cosigned(kept: &mut Vec<u8>, there: &SealedHead, sealed: &SealedHead) {
-    if sealed.signatures() > there.signatures() {
+    let rank = |head: &SealedHead| (head.stamped(), head.signatures());
+    if there != sealed && rank(sealed) > rank(there) {
         *kept = sealed.encode().to_vec();
     }
 }

@@ -12,7 +12,6 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::batch::Batch;
-use super::facet::facets_of;
 use super::rows::{Entered, Leaf, LogRow, Told, decode_ids};
 use super::tables::{
     self, LogId, Tables, all, get, get_number, leaf_key, of_leaf_key, package_item_key, put,
@@ -20,6 +19,7 @@ use super::tables::{
 };
 use super::{StoreError, View, derived};
 use crate::digest::Sha256Digest;
+use crate::facet::facets;
 use crate::head::SealedHead;
 use crate::item::ItemId;
 use crate::permission::Permission;
@@ -148,7 +148,7 @@ impl Batch<'_, '_> {
         if let Statement::Release(release) = statement
             && release.permission == Permission::Public
         {
-            for facet in facets_of(release) {
+            for facet in facets(release) {
                 let key = [facet.as_bytes().as_slice(), item.as_bytes()].concat();
                 put(&mut self.tables.facets, &key, &[])?;
             }

@@ -7,11 +7,11 @@
 use std::sync::Arc;
 
 use super::changes::{Change, ChangeItem, Class, Sight};
-use super::facet::Facet;
 use super::items::{ItemSet, item_key, item_of_head};
 use super::rows::{ChangeRow, Entered, Leaf, LogRow, Told};
 use super::tables::{self, LogId, from, get, get_number, leaf_key, number, with_prefix};
 use super::{Store, StoreError};
+use crate::facet::Facet;
 use crate::head::SealedHead;
 use crate::item::ItemId;
 use crate::permission::Reader;

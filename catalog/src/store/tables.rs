@@ -48,7 +48,7 @@ pub(super) const BARE: Definition = TableDefinition::new("bare");
 /// Package, version, statement id -> the position of a statement that spreads at once when a
 /// public release of that version comes.
 pub(super) const AWAITED: Definition = TableDefinition::new("awaited");
-/// [`Facet`](super::Facet), item id -> nothing; of public releases.
+/// [`Facet`](crate::Facet), item id -> nothing; of public releases.
 pub(super) const FACETS: Definition = TableDefinition::new("facets");
 /// Content root, release id, variant -> nothing.
 pub(super) const ROOTS: Definition = TableDefinition::new("roots");

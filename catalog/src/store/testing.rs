@@ -18,18 +18,18 @@ use crate::statement::{ChannelMove, Statement, Yank};
 use crate::time::Timestamp;
 use crate::variant::{Resources, Variant};
 
-pub(super) const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
 
-pub(super) fn store() -> Store {
+pub(crate) fn store() -> Store {
     Store::over(InMemoryBackend::new()).unwrap()
 }
 
-pub(super) fn publisher(alias: &str) -> Identity {
+pub(crate) fn publisher(alias: &str) -> Identity {
     Identity::generate(Some(alias.parse().unwrap()), NOW)
 }
 
 /// A small public release; its content follows from name, version and `content`.
-pub(super) fn release(
+pub(crate) fn release(
     identity: &Identity,
     seq: u64,
     name: &str,
@@ -71,7 +71,7 @@ pub(super) fn release(
     }
 }
 
-pub(super) fn yank(
+pub(crate) fn yank(
     identity: &Identity,
     seq: u64,
     name: &str,
@@ -89,7 +89,7 @@ pub(super) fn yank(
     })
 }
 
-pub(super) fn channel(
+pub(crate) fn channel(
     identity: &Identity,
     seq: u64,
     name: &str,
@@ -109,7 +109,7 @@ pub(super) fn channel(
 
 impl Store {
     /// Publishes a small release, which must work.
-    pub(super) fn publish(
+    pub(crate) fn publish(
         &self,
         identity: &Identity,
         name: &str,
@@ -122,7 +122,7 @@ impl Store {
     }
 
     /// Everything that this store would send to `reader`, as the other side takes it in.
-    pub(super) fn sent_to(&self, reader: crate::permission::Reader, since: u64) -> Vec<Incoming> {
+    pub(crate) fn sent_to(&self, reader: crate::permission::Reader, since: u64) -> Vec<Incoming> {
         let changes = self.changes_for(reader, since, usize::MAX).unwrap();
         changes.into_iter().map(|change| change.item.into()).collect()
     }

@@ -166,7 +166,7 @@ impl Check {
             let state = publisher.and_then(|publisher| states.get(&publisher));
             match state.and_then(|state| Some((state, sealed.open(state).ok()?))) {
                 Some((state, statement)) => {
-                    let logs = super::accept::logs_of(&sealed, &statement, state);
+                    let logs = super::accept::logs_of(&sealed, statement.kind(), state);
                     statements.insert(id, Signed { sealed, statement, logs });
                 }
                 None => self.fault(tables::RECORDS, id.as_bytes(), Problem::Forged),

@@ -60,9 +60,19 @@ fn what_one_store_sends_another_takes_in_once_and_in_any_order() {
     for turn in 0..sent.len() {
         let theirs = store();
         let accepted = theirs.accept(sent.clone(), NOW).unwrap();
-        assert_eq!(accepted, Accepted { new: 7, ..Accepted::default() }, "turn {turn}");
+        let items = accepted.items.clone();
+        assert_eq!(accepted, Accepted { new: 7, items, ..Accepted::default() }, "turn {turn}");
         let again = theirs.accept(sent.clone(), NOW).unwrap();
-        assert_eq!(again, Accepted { known: 7, ..Accepted::default() });
+        let known = |item: &AcceptedItem| AcceptedItem { fate: Fate::Known, ..*item };
+        let items = accepted.items.iter().map(known).collect();
+        assert_eq!(again, Accepted { known: 7, items, ..Accepted::default() });
+        let places: Vec<_> = accepted.items.iter().map(|item| item.place).collect();
+        assert_eq!(places, [0, 1, 2, 3, 4, 5, 6]);
+        let snapshot = theirs.snapshot().unwrap();
+        for AcceptedItem { place, id, .. } in accepted.items {
+            let payload = snapshot.payload(Reader::Local, &id).unwrap().unwrap();
+            assert_eq!(format!("{:?}", Incoming::from(payload)), format!("{:?}", sent[place]));
+        }
         let package = PackageId { publisher: acme.publisher(), name: "graphdb".parse().unwrap() };
         assert_eq!(theirs.versions(&package).unwrap(), ours.versions(&package).unwrap());
         assert_eq!(theirs.logs().unwrap(), ours.logs().unwrap());

@@ -38,7 +38,7 @@ impl Facet {
 
     /// The releases with a variant for this system and architecture. `None` is for those with a
     /// variant that does not ask for one; what a machine can run is the union of the four.
-    pub fn runs_on(os: Option<&str>, arch: Option<&str>) -> Self {
+    pub fn fits(os: Option<&str>, arch: Option<&str>) -> Self {
         let name = |key: &str, name: Option<&str>| {
             name.map_or(ANY.to_owned(), |name| canonical(&fact(key), name).to_owned())
         };
@@ -56,15 +56,15 @@ impl Facet {
     }
 }
 
-/// Every facet of a release.
-pub fn facets_of(release: &Release) -> BTreeSet<Facet> {
+/// Every facet of a release, ascending, no repeats.
+pub fn facets(release: &Release) -> BTreeSet<Facet> {
     let mut facets =
         BTreeSet::from([Facet::publisher(&release.publisher), Facet::kind(release.kind)]);
     facets.extend(release.keywords.iter().chain(&release.tags).map(|tag| Facet::tag(tag)));
     for variant in &release.variants {
         for os in systems(variant) {
             for arch in architectures(variant) {
-                facets.insert(Facet::runs_on(os.as_deref(), arch.as_deref()));
+                facets.insert(Facet::fits(os.as_deref(), arch.as_deref()));
             }
         }
     }
@@ -101,8 +101,8 @@ fn asked(variant: &Variant, key: &str) -> Option<Vec<Option<String>>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{publisher, release};
     use super::*;
+    use crate::store::testing::{publisher, release};
 
     /// Nodes that disagree on these would each hold another part of the catalog.
     #[test]
@@ -112,18 +112,18 @@ mod tests {
             (Facet::publisher(&id), "31299e9c2efdef14"),
             (Facet::kind(PackageKind::Client), "01b5cb94fa4fe0df"),
             (Facet::tag("graph"), "c3468d50c35d8674"),
-            (Facet::runs_on(Some("linux"), Some("x86_64")), "bcf63457b7d994f7"),
-            (Facet::runs_on(None, None), "74cdcbc62a959b88"),
+            (Facet::fits(Some("linux"), Some("x86_64")), "bcf63457b7d994f7"),
+            (Facet::fits(None, None), "74cdcbc62a959b88"),
         ] {
             assert_eq!(hex::encode(facet.as_bytes()), expected);
         }
     }
 
     #[test]
-    fn a_release_is_sorted_under_what_it_runs_on() {
+    fn a_release_is_sorted_under_what_it_fits() {
         let acme = publisher("acme");
         let plain = release(&acme, 1, "graphdb", "1.0.0", "");
-        assert!(facets_of(&plain).contains(&Facet::runs_on(None, None)));
+        assert!(facets(&plain).contains(&Facet::fits(None, None)));
         let mut built = plain.clone();
         let requires = &mut built.variants[0].requires;
         requires.insert(fact("os"), "linux|darwin>=14".parse().unwrap());
@@ -135,9 +135,9 @@ mod tests {
             Facet::kind(PackageKind::Client),
             Facet::tag("graph"),
             Facet::tag("db"),
-            Facet::runs_on(Some("linux"), Some("amd64")),
-            Facet::runs_on(Some("macos"), Some("x86_64")),
+            Facet::fits(Some("linux"), Some("amd64")),
+            Facet::fits(Some("macos"), Some("x86_64")),
         ]);
-        assert_eq!(facets_of(&built), expected);
+        assert_eq!(facets(&built), expected);
     }
 }
