@@ -15,6 +15,7 @@
 //! honest nodes have to agree within a time that the plan names.
 
 mod campaign;
+pub mod catalogs;
 mod clock;
 mod coverage;
 pub mod gossip;

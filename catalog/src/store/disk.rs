@@ -81,6 +81,11 @@ impl Disk {
         state.fails = Some((state.operations + count, failure));
     }
 
+    /// Takes back what [`fail_after`](Self::fail_after) asked for, if it did not happen yet.
+    pub fn work_again(&self) {
+        self.state().fails = None;
+    }
+
     /// The same disk from now on says that it synced, and does not.
     pub fn lie(self) -> Self {
         self.state().lies = true;

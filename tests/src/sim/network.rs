@@ -150,7 +150,7 @@ impl Network {
             return Vec::new();
         }
         if self.strikes(late) {
-            arrives += self.dice.pick(0..2 * SECOND);
+            arrives += self.dice.pick(0..SECOND) << self.dice.pick(0..8);
         }
         let link = self.link(from, to);
         link.busy_until = left;
@@ -161,7 +161,7 @@ impl Network {
         let mut times = vec![arrives];
         if self.strikes(doubled) {
             coverage.note(Fault::Doubled);
-            times.push(arrives + self.dice.pick(1..5 * SECOND));
+            times.push(arrives + (self.dice.pick(1..SECOND) << self.dice.pick(0..8)));
         }
         times
     }
