@@ -5,23 +5,32 @@
 //! down to what differs, a [`Sketch`] from which a short prefix is enough to name a small
 //! difference, and an [`Odd`] sketch that tells how large the difference is.
 //!
+//! An [`Exchange`] is one conversation between two nodes about one [`View`] of their catalogs.
+//!
 //! Nothing here opens a socket, starts a task or reads a clock.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod conflict;
+mod defence;
+pub mod exchange;
 pub mod items;
+pub mod loopback;
+pub mod message;
 pub mod odd;
 pub mod proof;
 pub mod sketch;
 pub mod summary;
 pub mod trie;
+pub mod view;
 
+pub use exchange::{Exchange, Violation};
 pub use items::{Items, ItemsError, Prefix, SortedIds};
 pub use odd::Odd;
 pub use sketch::{Cell, Decoder, Decoding, Salt, Sid, Sketch};
 pub use summary::{Checkpoint, Summary};
 pub use trie::Trie;
+pub use view::View;
 
 #[cfg(test)]
 mod fixture;
