@@ -67,7 +67,9 @@ impl Wish {
             }
             What::Channel => {
                 let channel = "stable".parse().expect("it is a name");
-                Statement::Channel(ChannelMove { publisher, seq, time, name, channel, version })
+                let after = Default::default();
+                let moved = ChannelMove { publisher, seq, time, name, channel, version, after };
+                Statement::Channel(moved)
             }
         }
     }

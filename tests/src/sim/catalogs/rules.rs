@@ -226,7 +226,7 @@ impl Rule<SyncNode> for Once {
                 return Err(format!("{} is told twice", sealed.id()));
             }
         }
-        match machine.known().logs().iter().find(|log| log.forked) {
+        match machine.known().logs().iter().find(|log| log.is_forked()) {
             Some(log) => Err(format!("the log of {} is forked", log.log.publisher)),
             None => Ok(()),
         }
