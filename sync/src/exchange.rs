@@ -24,7 +24,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use catalog::ItemId;
 
-use crate::items::{Items, Prefix};
+use crate::items::{ID_BITS, Items, Prefix};
 use crate::message::{Answer, Ask, Frame, Message, OddBytes, Record, State};
 use crate::sketch::Decoder;
 use crate::summary::Summary;
@@ -45,7 +45,9 @@ mod violation;
 mod walk;
 
 pub use ledger::TURNS_MAX;
-pub use setup::{Announced, Appetite, Budget, Cost, Ending, Known, Outcome, Output, Page, Setup};
+pub use setup::{
+    Announced, Appetite, Budget, Cost, Ending, Kept, Known, Outcome, Output, Page, Setup,
+};
 pub use size::CELLS_FIRST;
 pub use violation::{Fault, Violation};
 
@@ -238,6 +240,15 @@ impl<I: Items> Exchange<I> {
         self.ended(result)
     }
 
+    /// Takes the ids of [`Output::Order`], in order.
+    pub fn ordered(&mut self, ids: Vec<ItemId>) -> Vec<Output> {
+        match self.turn.front() {
+            Some(piece @ Piece::Unordered(_)) => *piece = Piece::Items(ids.into()),
+            _ => return Vec::new(),
+        }
+        self.speak(Vec::new())
+    }
+
     /// Takes the records that [`Output::Load`] asked for, those that could be loaded.
     pub fn loaded(&mut self, records: Vec<Record>) -> Vec<Output> {
         let mut outputs = Vec::new();
@@ -275,13 +286,12 @@ impl<I: Items> Exchange<I> {
         self.speak(outputs)
     }
 
-    /// Takes the ids of the records of the oldest open [`Output::Keep`], in order: none for those
-    /// that are not what they claim to be, or that we do not want.
+    /// Takes what became of the records of the oldest open [`Output::Keep`], in their order.
     ///
     /// # Errors
     /// [`Violation`] ends the exchange.
-    pub fn kept(&mut self, ids: &[Option<ItemId>]) -> Outputs {
-        let result = self.take_up(ids);
+    pub fn kept(&mut self, fates: &[Kept]) -> Outputs {
+        let result = self.take_up(fates);
         self.ended(result)
     }
 
@@ -346,17 +356,21 @@ impl<I: Items> Exchange<I> {
         self.respond(outputs)
     }
 
-    fn take_up(&mut self, ids: &[Option<ItemId>]) -> Outputs {
+    fn take_up(&mut self, fates: &[Kept]) -> Outputs {
         let Some(lengths) = self.heard.keeping.pop_front() else { return Ok(Vec::new()) };
         let mut useful = 0;
         for (at, length) in lengths.into_iter().enumerate() {
-            match ids.get(at).copied().flatten() {
-                Some(id) if self.ours.items.scan(&Prefix::of(&id, 256), 1)?.is_empty() => {
-                    useful += length as u64;
-                    self.learned.got(id, self.heard.streams);
+            let (id, wanted) = match fates.get(at) {
+                Some(Kept::Good(id)) => (id, true),
+                Some(Kept::Unwanted(id)) => (id, false),
+                Some(Kept::Bad) | None => {
+                    self.learned.refused = true;
+                    continue;
                 }
-                Some(_) => {}
-                None => self.learned.refused = true,
+            };
+            if self.ours.items.scan(&Prefix::of(id, ID_BITS), 1)?.is_empty() {
+                useful += if wanted { length as u64 } else { 0 };
+                self.learned.got(*id, self.heard.streams);
             }
         }
         self.ledger.useful(useful)?;
@@ -385,6 +399,10 @@ impl<I: Items> Exchange<I> {
         while let Waits::Turn(next) = self.waits {
             let may_send_records = self.ledger.may_send_records();
             match self.turn.front() {
+                Some(Piece::Unordered(ids)) => {
+                    outputs.push(Output::Order(std::mem::take(ids)));
+                    break;
+                }
                 Some(Piece::Items(ids)) if may_send_records => {
                     self.loading = turn::next_ids(ids);
                     outputs.push(Output::Load(self.loading.clone()));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use catalog::ItemId;
 
 use crate::exchange::{
-    Announced, Appetite, Budget, Exchange, Known, Outcome, Output, Page, Setup, Violation,
+    Announced, Appetite, Budget, Exchange, Kept, Known, Outcome, Output, Page, Setup, Violation,
 };
 use crate::items::{Items, ItemsError, Prefix, SortedIds};
 use crate::message::Record;
@@ -161,6 +161,16 @@ impl Party {
         self.log.extend(new);
     }
 
+    fn keep(&mut self, record: &[u8]) -> Kept {
+        let Some(id) = record.first_chunk().map(|id| ItemId::from_bytes(*id)) else {
+            return Kept::Bad;
+        };
+        if self.ids().binary_search(&id).is_err() && self.arrived.insert(id) {
+            self.news += record.len() as u64;
+        }
+        Kept::Good(id)
+    }
+
     /// Does what an exchange asks for; frames go to `wire`.
     fn carry_out(
         &mut self,
@@ -176,6 +186,7 @@ impl Party {
                     wire.push_back(bytes);
                     continue;
                 }
+                Output::Order(ids) => exchange.ordered(ids),
                 Output::Load(ids) => {
                     exchange.loaded(ids.iter().map(|id| self.record(id)).collect())
                 }
@@ -189,14 +200,8 @@ impl Party {
                     })
                 }
                 Output::Keep(records) => {
-                    let ids: Vec<_> = records.iter().map(|record| id_of(record)).collect();
-                    for (id, record) in ids.iter().zip(&records) {
-                        let id = id.filter(|id| self.ids().binary_search(id).is_err());
-                        if id.is_some_and(|id| self.arrived.insert(id)) {
-                            self.news += record.len() as u64;
-                        }
-                    }
-                    exchange.kept(&ids)?
+                    let fates: Vec<Kept> = records.iter().map(|record| self.keep(record)).collect();
+                    exchange.kept(&fates)?
                 }
                 Output::Refresh => {
                     self.settle();
@@ -211,11 +216,6 @@ impl Party {
         }
         Ok(outcome)
     }
-}
-
-/// The id that a record begins with.
-fn id_of(record: &[u8]) -> Option<ItemId> {
-    Some(ItemId::from_bytes(*record.first_chunk()?))
 }
 
 /// Lets `opener` talk to `answerer` about `view` until it is over; both keep what they got.

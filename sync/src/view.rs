@@ -2,7 +2,7 @@
 //!
 //! A view is a whole set of the store, or those public releases that a [`Selection`] admits. A
 //! selection asks for signed fields only, so both sides evaluate it alike and the receiver can
-//! check every record again.
+//! check every record again ([`Selection::admits`]).
 //!
 //! Guarantees: one view has one encoding and one id; bytes that are not the one encoding of a view
 //! are refused. Not here: finding the items of a view (the store keeps a table for that).
@@ -11,9 +11,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use catalog::facet::{Facet, facets};
+use catalog::permission::Permission;
 use catalog::release::WORD_BYTES_MAX;
 use catalog::variant::FactName;
-use catalog::{Digest, PackageKind, PublisherId};
+use catalog::{Digest, PackageKind, PublisherId, Release};
 
 mod codec;
 #[cfg(test)]
@@ -94,6 +96,29 @@ impl View {
     }
 }
 
+impl Selection {
+    /// Whether a release is wanted: it is public, and matches every field that asks something.
+    pub fn admits(&self, release: &Release) -> bool {
+        let held = facets(release);
+        let public = matches!(release.permission, Permission::Public);
+        public && self.facets().iter().all(|asked| !asked.is_disjoint(&held))
+    }
+
+    /// The releases that are wanted are those that have, of every set here, at least one facet.
+    ///
+    /// - result: one set for each field that asks something; none of them is empty.
+    pub fn facets(&self) -> Vec<BTreeSet<Facet>> {
+        let Self { publishers, kinds, tags, fits } = self;
+        let fields = [
+            publishers.iter().map(Facet::publisher).collect(),
+            kinds.iter().map(|kind| Facet::kind(*kind)).collect(),
+            tags.iter().map(|tag| Facet::tag(tag.as_str())).collect(),
+            fits.iter().flat_map(Platform::facets).collect::<BTreeSet<_>>(),
+        ];
+        fields.into_iter().filter(|field| !field.is_empty()).collect()
+    }
+}
+
 impl ViewId {
     /// The 8 bytes of the id.
     pub const fn as_bytes(&self) -> &[u8; 8] {
@@ -134,6 +159,12 @@ impl Platform {
     /// The architecture.
     pub fn arch(&self) -> &str {
         &self.arch
+    }
+
+    /// What runs here: made for both, for one of the two, or for anything.
+    fn facets(&self) -> [Facet; 4] {
+        let (os, arch) = (Some(self.os()), Some(self.arch()));
+        [(os, arch), (os, None), (None, arch), (None, None)].map(|(os, arch)| Facet::fits(os, arch))
     }
 }
 

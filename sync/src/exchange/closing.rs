@@ -99,9 +99,9 @@ impl<I: Items> Exchange<I> {
         if self.peer.is_some_and(|state| state.takes) {
             let learned = &mut self.learned;
             let ids = learned.gone.iter().filter(|id| learned.sent.insert(**id)).copied();
-            let ids: std::collections::VecDeque<_> = ids.collect();
+            let ids: Vec<_> = ids.collect();
             if !ids.is_empty() {
-                self.turn.push(Piece::Items(ids));
+                self.turn.push(Piece::Unordered(ids));
             }
         }
     }

@@ -91,6 +91,9 @@ impl fmt::Debug for Announced {
 pub enum Output {
     /// Send these bytes as one frame.
     Send(Vec<u8>),
+    /// Put these ids into the order in which their records can be checked, such as that of the
+    /// change log, and hand them to [`ordered`](super::Exchange::ordered).
+    Order(Vec<ItemId>),
     /// Load these records and hand them to [`loaded`](super::Exchange::loaded).
     Load(Vec<ItemId>),
     /// Read on in the change log of this view and call [`streamed`](super::Exchange::streamed).
@@ -116,6 +119,17 @@ pub struct Page {
     pub reached: u64,
     /// There is nothing after it.
     pub last: bool,
+}
+
+/// What became of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It is what it claims to be, and here now, whether or not it was before.
+    Good(ItemId),
+    /// It is what it claims to be, and we do not want it: to the peer's credit, of no use to us.
+    Unwanted(ItemId),
+    /// It is nothing that has an id.
+    Bad,
 }
 
 /// How an exchange ended.

@@ -14,7 +14,9 @@ const RECORDS_BYTES: usize = 256 << 10;
 /// Part of a turn.
 pub enum Piece {
     Say(Message),
-    /// Records by their ids.
+    /// Records whose order the caller decides.
+    Unordered(Vec<ItemId>),
+    /// Records by their ids, in order.
     Items(VecDeque<ItemId>),
     /// What came after this change.
     Stream {
