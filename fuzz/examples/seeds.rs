@@ -1,6 +1,7 @@
 //! Writes the seeds of every fuzz target: small inputs that are valid, so that mutations start
 //! close to what is accepted. Run it after a format has changed: `cargo run --example seeds`.
 
+use bech32::{Bech32m, primitives::decode::CheckedHrpstring};
 use catalog::head::{Head, SealedHead};
 use catalog::identity::{Inception, KeyState};
 use catalog::import::{self, ImportOptions};
@@ -12,6 +13,7 @@ use catalog::{
     ByteSize, Digest, NodeId, Permission, Release, SecretKey, Sha256Digest, Timestamp, Tree,
     TreeEntry, Variant, cbor, cbor::Value,
 };
+use catalog_node::Ticket;
 use std::error::Error;
 use std::fs;
 use std::path::Path;
@@ -25,6 +27,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     write(&seeds.join("manifest"), manifests()?)?;
     write(&seeds.join("npm"), npm_archives()?)?;
     write(&seeds.join("wheel"), wheels()?)?;
+    write(&seeds.join("ticket"), tickets()?)?;
+    write(&seeds.join("frames"), frames()?)?;
     check(&seeds)
 }
 
@@ -335,5 +339,48 @@ fn wheels() -> Result<Vec<(&'static str, Vec<u8>)>, Box<dyn Error>> {
         ("any-list", seed(TO_BE_PACKED, any, &packed)),
         ("stored-zip", seed(AS_IT_IS, any, &stored)),
         ("deflated-zip", seed(AS_IT_IS, native, &deflated)),
+    ])
+}
+
+fn tickets() -> Result<Vec<(&'static str, Vec<u8>)>, Box<dyn Error>> {
+    let (_, inception) = signer()?;
+    let addrs = vec!["192.0.2.1:4433".parse()?, "[2001:db8::1]:4433".parse()?];
+    let bare = Ticket::new(NodeId::from_bytes([3; 32]), addrs);
+    let whole = bare.clone().with_publisher(inception.id(), Some("acme".parse()?));
+    let text = whole.to_string();
+    let bytes: Vec<u8> = CheckedHrpstring::new::<Bech32m>(&text)?.byte_iter().collect();
+    let seed = |mode: u8, rest: &[u8]| [&[mode], rest].concat();
+    Ok(vec![
+        ("bare-text", seed(AS_IT_IS, bare.to_string().as_bytes())),
+        ("whole-text", seed(AS_IT_IS, text.as_bytes())),
+        ("whole-bytes", seed(TO_BE_PACKED, &bytes)),
+    ])
+}
+
+/// Frames as a test of the protocol pins them, put together by hand: their types are private.
+fn frames() -> Result<Vec<(&'static str, Vec<u8>)>, Box<dyn Error>> {
+    let (store, since) = ([7; 16], [0x80, 0x01]);
+    let agent = b"catalog/0.1.0";
+    let hello = [&[1, 1, agent.len() as u8], &agent[..], &store, &since].concat();
+    // A length in postcard: seven bits in each byte, the lowest first.
+    let bytes = |bytes: &[u8]| {
+        let (low, high) = ((bytes.len() & 0x7f) as u8 | 0x80, (bytes.len() >> 7) as u8);
+        [&[low, high], bytes].concat()
+    };
+    let (_, release) = statements()?.swap_remove(2);
+    let items = [
+        [&[0], &bytes(&release)[..]].concat(),
+        [&[1][..], &[1; 32], signer()?.0.public().as_bytes(), &[3], &[4; 32]].concat(),
+        [&[2], &bytes(&head()?)[..]].concat(),
+    ];
+    Ok(vec![
+        ("hello", [&[0], &hello[..]].concat()),
+        ("records", [&[1][..], &store, &since, &[0]].concat()),
+        ("agreed", [&[0, 1], &hello[..]].concat()),
+        ("no-common-version", vec![1, 1, 2]),
+        ("begin", [&[0][..], &store, &since].concat()),
+        ("some", [&[1, 9, items.len() as u8], &items.concat()[..]].concat()),
+        ("end", vec![2, 9]),
+        ("changed", [&[0][..], &store, &since].concat()),
     ])
 }

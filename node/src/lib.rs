@@ -15,6 +15,8 @@ mod disk;
 mod endpoint;
 pub mod fetch;
 mod follow;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod gc;
 pub mod info;
 pub mod install;

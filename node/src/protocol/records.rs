@@ -98,7 +98,7 @@ impl Item {
     }
 
     /// Reads an item; `None` when it is not laid out as one. Nothing is verified yet.
-    fn incoming(self) -> Option<Incoming> {
+    pub(crate) fn incoming(self) -> Option<Incoming> {
         Some(match self {
             Self::Statement(bytes) => Incoming::Statement(SealedStatement::decode(&bytes).ok()?),
             Self::Head(bytes) => Incoming::Head(SealedHead::decode(&bytes).ok()?),
