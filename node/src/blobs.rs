@@ -46,6 +46,9 @@ const COMMIT_BLOBS_MAX: usize = 256;
 /// A commit waits at most this long, for the same reason.
 const COMMIT_DELAY: Duration = Duration::from_millis(100);
 
+/// How long a shutdown waits for those who are still writing.
+const SHUTDOWN_WAIT: Duration = Duration::from_secs(5);
+
 /// Why contents could not be kept or given.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -302,13 +305,19 @@ impl Blobs {
     }
 
     /// Writes everything to disk and closes the store; later calls fail.
+    ///
+    /// Who is still writing is waited for, but not for long: what it has not synced, the next
+    /// start checks.
     pub(crate) async fn shutdown(&self) -> Result<(), BlobsError> {
-        let _alone = self.0.unswept.write().await;
+        let alone = tokio::time::timeout(SHUTDOWN_WAIT, self.0.unswept.write()).await;
         self.commit().await?;
         let inner = self.0.clone();
         let closed = self.api().shutdown().await;
         closed.map_err(|error| BlobsError::failed("close", io::Error::other(error)))?;
         inner.sweeper.close();
+        if alone.is_err() {
+            return Ok(());
+        }
         tokio::task::spawn_blocking(move || inner.marks.end())
             .await
             .map_err(|error| BlobsError::failed("close", io::Error::other(error)))?

@@ -5,6 +5,7 @@
 //! release before the first file is asked for. Every byte is verified on arrival and survives the
 //! death of this process; fetching again asks only for what is missing.
 
+mod block;
 mod board;
 mod bring;
 mod cat;

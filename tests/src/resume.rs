@@ -109,7 +109,7 @@ pub fn run(bytes: u64, kills: u64, seed: u64, work: &Path) -> Tally {
         while !attempt.reach(moment) && !attempt.settle(&mut tally.cuts) {
             attempt = attempt.next(&installer, &mut tally);
         }
-        attempt.charge(&mut tally.cuts);
+        attempt.charge_before_the_next(&mut tally.cuts);
         let victim = if kill % 2 == 0 { Victim::Installer } else { Victim::Provider };
         tally.cuts.push(Cut { victim, at: attempt.done, moved_again: 0 });
         match victim {
@@ -140,7 +140,9 @@ struct Attempt {
     begun: Option<u64>,
     done: u64,
     moved: u64,
-    /// What was moved in vain until the last kill, and has been charged to one already.
+    /// The least that was outstanding since the last kill.
+    floor: u64,
+    /// What has been charged to a kill already.
     charged: u64,
 }
 
@@ -150,7 +152,7 @@ impl Attempt {
         let mut child =
             command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
         let progress = BufReader::new(child.stderr.take().unwrap()).lines();
-        Self { child, progress, begun: None, done: 0, moved: 0, charged: 0 }
+        Self { child, progress, begun: None, done: 0, moved: 0, floor: u64::MAX, charged: 0 }
     }
 
     /// Waits until `moment` bytes are there; `false` when the program ended before.
@@ -165,30 +167,40 @@ impl Attempt {
             self.done = event["bytes_done"].as_u64().unwrap();
             self.moved = event["bytes_moved"].as_u64().unwrap();
             self.begun.get_or_insert(self.done);
+            self.floor = self.floor.min(self.outstanding());
         }
         true
     }
 
-    /// Bytes that were moved without adding anything, beside the proofs that come with every byte.
-    fn in_vain(&self) -> u64 {
+    /// Bytes that were moved and have added nothing, or not yet: they were in vain, or are on
+    /// their way to the disk. The proofs that come with every byte are not among them.
+    fn outstanding(&self) -> u64 {
         let new = self.done - self.begun.unwrap_or(self.done);
         // 64 bytes of hashes for each group of 16 KiB, and as much again for the ranges asked for.
         self.moved.saturating_sub(new + new / 128)
     }
 
-    /// Charges what was moved in vain since the last kill to that kill.
-    fn charge(&mut self, cuts: &mut [Cut]) {
-        let in_vain = self.in_vain();
+    /// Charges the last kill, when another is about to happen. What is on its way to the disk
+    /// rises and falls; what never fell was in vain. The rest the next kill answers for.
+    fn charge_before_the_next(&mut self, cuts: &mut [Cut]) {
+        let in_vain = self.floor.min(self.outstanding());
+        self.charge(cuts, in_vain);
+        self.floor = u64::MAX;
+    }
+
+    fn charge(&mut self, cuts: &mut [Cut], in_vain: u64) {
         if let Some(cut) = cuts.last_mut() {
             cut.moved_again += in_vain.saturating_sub(self.charged);
         }
-        self.charged = in_vain;
+        self.charged = self.charged.max(in_vain);
     }
 
     /// Waits for the end; whether the install succeeded.
     fn settle(&mut self, cuts: &mut [Cut]) -> bool {
         self.reach(u64::MAX);
-        self.charge(cuts);
+        // Nothing is on its way any more.
+        let in_vain = self.outstanding();
+        self.charge(cuts, in_vain);
         self.child.wait().unwrap().success()
     }
 

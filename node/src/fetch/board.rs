@@ -124,6 +124,8 @@ pub(crate) struct Board {
 #[derive(Clone, Debug, Default)]
 struct State {
     done: bool,
+    /// How often it was given out.
+    tries: usize,
     /// Who is at it, and since when.
     busy: Vec<(ProviderId, Duration)>,
     failed: Vec<ProviderId>,
@@ -144,6 +146,11 @@ impl Board {
         self.left == 0
     }
 
+    /// Whether somebody had the job before: part of it may be here.
+    pub(crate) fn was_tried(&self, id: JobId) -> bool {
+        self.states[id].tries > 1
+    }
+
     pub(crate) fn is_done(&self, id: JobId) -> bool {
         self.states[id].done
     }
@@ -160,6 +167,7 @@ impl Board {
             None => return None,
         };
         self.states[id].busy.push((provider, now));
+        self.states[id].tries += 1;
         Some(id)
     }
 
@@ -289,7 +297,9 @@ mod tests {
         let job = board.take(0, START).unwrap();
         board.fail(job, 0);
         assert_eq!(board.take(0, START), None);
+        assert!(!board.was_tried(job));
         assert_eq!(board.take(1, START), Some(job));
+        assert!(board.was_tried(job));
         assert!(board.finish(job, 1));
         assert!(board.is_finished());
     }

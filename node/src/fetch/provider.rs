@@ -10,27 +10,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bao_tree::io::{BaoContentItem, Leaf};
-use bytes::{Bytes, BytesMut};
+use bao_tree::io::BaoContentItem;
+use bytes::Bytes;
 use catalog::digest::Digest;
 use catalog::permission::NodeId;
 use iroh::endpoint::{Connection, ReadError};
-use iroh_blobs::api::blobs::ImportBaoHandle;
 use iroh_blobs::get::fsm::{
-    self, AtBlobHeader, AtBlobHeaderNextError, AtEndBlob, BlobContentNext, ConnectedNext,
-    DecodeError, EndBlobNext,
+    self, AtBlobContent, AtBlobHeader, AtBlobHeaderNextError, AtEndBlob, BlobContentNext,
+    ConnectedNext, DecodeError, EndBlobNext,
 };
 use iroh_blobs::protocol::{ChunkRanges, ChunkRangesExt, GetRequest};
 
+use super::block::{Begun, Block, Open, PARENT_BYTES};
 use super::board::{Job, SmallFile};
 use crate::blobs::{Blobs, BlobsError, Writer, hash};
 
-/// Received bytes are written in blocks of this size: few writes, and little to lose in a crash.
+/// Small files are written in blocks of this size: few writes, and little to lose in a crash.
 const BLOCK_BYTES: usize = 256 << 10;
 /// The most small files written at once.
 const BLOCK_FILES: usize = 64;
-/// A pair of hashes in a proof.
-const PARENT_BYTES: u64 = 64;
 /// The size that precedes each blob.
 const HEADER_BYTES: u64 = 8;
 
@@ -72,9 +70,18 @@ pub(crate) struct Provider {
     pub company: Arc<AtomicUsize>,
 }
 
+/// Where a lane puts what arrives.
+pub(crate) struct Sink<'a> {
+    pub blobs: &'a Blobs,
+    pub writer: &'a Writer,
+    pub begun: &'a Begun,
+    /// The large file that the lane is at.
+    pub open: &'a mut Option<Open>,
+}
+
 /// Told what arrives.
 pub(crate) trait Meter: Send + Sync {
-    /// So many bytes of content were verified and handed to the store.
+    /// So many bytes of content were verified and written.
     fn stored(&self, content: u64);
     /// So many bytes came over the wire: content and proofs.
     fn moved(&self, bytes: u64);
@@ -113,17 +120,24 @@ impl Provider {
         &self,
         root: Digest,
         job: &Job,
-        blobs: &Blobs,
-        writer: &Writer,
+        sink: Sink<'_>,
         meter: &dyn Meter,
     ) -> Result<(), ProviderError> {
         match job {
-            Job::Run(files) => self.run(root, files, writer, meter).await,
+            // It has come meanwhile.
+            Job::Piece { ranges, .. } if ranges.is_empty() => Ok(()),
+            Job::Run(files) => self.run(root, files, sink.writer, meter).await,
             Job::Piece { child, digest, size, ranges } => {
-                writer.wrote(*digest, *size);
-                let size = NonZeroU64::new(*size).ok_or(ProviderError::Wrong)?;
-                let block = Block::open(blobs, *digest, size).await?;
-                self.piece(root, *child, *digest, ranges, block, meter).await
+                sink.writer.wrote(*digest, *size);
+                if sink.open.as_ref().is_none_or(|open| open.digest() != *digest) {
+                    let size = NonZeroU64::new(*size).ok_or(ProviderError::Wrong)?;
+                    // The file before is closed first: only so many may be open.
+                    *sink.open = None;
+                    *sink.open = Some(Open::new(sink.blobs, *digest, size).await?);
+                }
+                let Some(file) = sink.open else { return Err(ProviderError::Wrong) };
+                let block = Block::new(file, sink.blobs, sink.begun, meter);
+                self.piece(root, *child, ranges, block, meter).await
             }
         }
     }
@@ -165,9 +179,8 @@ impl Provider {
         &self,
         root: Digest,
         child: u64,
-        digest: Digest,
         ranges: &[Range<u64>],
-        mut into: Block,
+        mut block: Block<'_>,
         meter: &dyn Meter,
     ) -> Result<(), ProviderError> {
         let wanted = ranges
@@ -177,17 +190,27 @@ impl Provider {
         let ConnectedNext::StartChild(start) = self.ask(request).await? else {
             return Err(ProviderError::Wrong);
         };
-        let opened = self.within(start.next(hash(&digest)).next()).await?;
-        let (mut content, size) = opened.map_err(header)?;
+        let opened = self.within(start.next(hash(&block.file().digest())).next()).await?;
+        let (content, size) = opened.map_err(header)?;
         meter.moved(HEADER_BYTES);
-        if size != into.size.get() {
+        if size != block.file().size() {
             return Err(ProviderError::Wrong);
         }
+        let received = self.receive(content, &mut block).await;
+        block.write().await?;
+        received
+    }
+
+    async fn receive(
+        &self,
+        mut content: AtBlobContent,
+        block: &mut Block<'_>,
+    ) -> Result<(), ProviderError> {
         while let BlobContentNext::More((rest, item)) = self.within(content.next()).await? {
             content = rest;
-            into.push(item.map_err(decode)?, meter).await?;
+            block.push(item.map_err(decode)?, self.company.load(Ordering::Relaxed)).await?;
         }
-        Ok(into.close(meter).await?)
+        Ok(())
     }
 
     /// Opens a stream and sends the request.
@@ -236,70 +259,6 @@ impl Provider {
         let patience = if alone { STALL_ALONE } else { STALL };
         tokio::time::timeout(patience, step).await.map_err(|_| ProviderError::Stalled)
     }
-}
-
-/// Gathers a range on its way into the store. The store does fixed work for each leaf, so
-/// neighbouring leaves become one; the proofs go ahead of them.
-struct Block {
-    size: NonZeroU64,
-    sink: ImportBaoHandle,
-    at: u64,
-    leaf: BytesMut,
-}
-
-impl Block {
-    async fn open(blobs: &Blobs, digest: Digest, size: NonZeroU64) -> Result<Self, BlobsError> {
-        let opened = blobs.api().blobs().import_bao(hash(&digest), size, 64).await;
-        let sink = opened.map_err(write_failed)?;
-        Ok(Self { size, sink, at: 0, leaf: BytesMut::new() })
-    }
-
-    /// Takes one verified item.
-    async fn push(&mut self, item: BaoContentItem, meter: &dyn Meter) -> Result<(), BlobsError> {
-        match item {
-            BaoContentItem::Parent(_) => {
-                meter.moved(PARENT_BYTES);
-                self.sink.tx.send(item).await.map_err(write_failed)
-            }
-            BaoContentItem::Leaf(leaf) => {
-                meter.moved(leaf.data.len() as u64);
-                let continues = self.at + self.leaf.len() as u64 == leaf.offset;
-                if !continues || self.leaf.len() >= BLOCK_BYTES {
-                    self.flush(meter).await?;
-                }
-                if self.leaf.is_empty() {
-                    self.at = leaf.offset;
-                }
-                self.leaf.extend_from_slice(&leaf.data);
-                Ok(())
-            }
-        }
-    }
-
-    async fn flush(&mut self, meter: &dyn Meter) -> Result<(), BlobsError> {
-        if self.leaf.is_empty() {
-            return Ok(());
-        }
-        let data = std::mem::replace(&mut self.leaf, BytesMut::with_capacity(BLOCK_BYTES)).freeze();
-        meter.stored(data.len() as u64);
-        let leaf = BaoContentItem::Leaf(Leaf { offset: self.at, data });
-        self.sink.tx.send(leaf).await.map_err(write_failed)
-    }
-
-    /// Waits until the store has written everything.
-    async fn close(mut self, meter: &dyn Meter) -> Result<(), BlobsError> {
-        self.flush(meter).await?;
-        drop(self.sink.tx);
-        match self.sink.rx.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(iroh_blobs::api::Error::Io(source))) => Err(BlobsError::failed("write", source)),
-            Err(error) => Err(write_failed(error)),
-        }
-    }
-}
-
-fn write_failed(error: impl std::error::Error + Send + Sync + 'static) -> BlobsError {
-    BlobsError::failed("write", io::Error::other(error))
 }
 
 fn lost(error: impl std::error::Error + Send + Sync + 'static) -> ProviderError {

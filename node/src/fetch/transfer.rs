@@ -4,7 +4,7 @@
 //! the next. A provider that stalls, lies or goes away gives its jobs back and is out; the others
 //! go on.
 
-use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -13,12 +13,13 @@ use catalog::digest::Digest;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use super::block::Begun;
 use super::board::{Board, Job, JobId, ProviderId, SLOW};
-use super::provider::{Meter, Provider, ProviderError};
+use super::provider::{Meter, Provider, ProviderError, Sink};
 use crate::blobs::{Blobs, BlobsError, Writer};
 
 /// Requests in flight at one provider. More would hide no more latency and hold more memory.
-const LANES: usize = 4;
+pub(super) const LANES: usize = 4;
 /// A provider that failed so many jobs while others succeed does not hold the variant.
 const FAILURES_MAX: usize = 3;
 
@@ -33,8 +34,7 @@ pub(crate) struct Transfer {
     began: Instant,
     /// How many providers are at work.
     company: Arc<AtomicUsize>,
-    /// Large files that the blob store's database knows of, so that a kill does not lose them.
-    begun: Mutex<HashSet<Digest>>,
+    begun: Begun,
 }
 
 impl Transfer {
@@ -55,7 +55,7 @@ impl Transfer {
             changed: Notify::new(),
             began: Instant::now(),
             company,
-            begun: Mutex::default(),
+            begun: Begun::default(),
         })
     }
 
@@ -89,9 +89,10 @@ impl Transfer {
             if let Err(error) = ended
                 && outcome.is_ok()
             {
-                // One lane speaks for the provider; the others would only find the same.
+                // One lane speaks for the provider. The others find its connection closed, keep
+                // what they have received, and end as well.
                 outcome = Err(error);
-                lanes.abort_all();
+                provider.connection.close(0u32.into(), b"");
             }
         }
         outcome
@@ -103,10 +104,16 @@ impl Transfer {
         provider: Provider,
         failures: Arc<AtomicUsize>,
     ) -> Result<(), ProviderError> {
+        let mut open = None;
         while let Some(job_id) = self.next_job(id).await? {
-            let job = self.board().job(job_id).clone();
-            let carried =
-                provider.carry_out(self.root, &job, &self.blobs, &self.writer, self.meter.as_ref());
+            let job = self.rest_of(job_id).await?;
+            let sink = Sink {
+                blobs: &self.blobs,
+                writer: &self.writer,
+                begun: &self.begun,
+                open: &mut open,
+            };
+            let carried = provider.carry_out(self.root, &job, sink, self.meter.as_ref());
             let outcome = tokio::select! {
                 outcome = carried => outcome,
                 () = self.done_by_another(job_id) => {
@@ -116,7 +123,6 @@ impl Transfer {
             };
             match outcome {
                 Ok(()) => {
-                    self.begin(&job).await?;
                     self.board().finish(job_id, id);
                     self.changed.notify_waiters();
                 }
@@ -129,11 +135,27 @@ impl Transfer {
                 }
                 Err(error) => {
                     self.board().release(job_id, id);
+                    self.changed.notify_waiters();
                     return Err(error);
                 }
             }
         }
         Ok(())
+    }
+
+    /// The job without what is here already, because it was tried before or is a duplicate.
+    async fn rest_of(&self, id: JobId) -> Result<Job, BlobsError> {
+        let (job, was_tried) = {
+            let board = self.board();
+            (board.job(id).clone(), board.was_tried(id))
+        };
+        match job {
+            Job::Piece { child, digest, size, ranges } if was_tried => {
+                let missing = self.blobs.missing(&digest, size).await?;
+                Ok(Job::Piece { child, digest, size, ranges: common(&ranges, &missing) })
+            }
+            job => Ok(job),
+        }
     }
 
     /// Waits for a job; `None` when everything is done.
@@ -167,17 +189,17 @@ impl Transfer {
         }
     }
 
-    /// The first time something of a large file has arrived: makes the blob store's database
-    /// remember that it exists. What it does not know of, a killed process has lost.
-    async fn begin(&self, job: &Job) -> Result<(), BlobsError> {
-        let Job::Piece { digest, .. } = job else { return Ok(()) };
-        let first = self.begun.lock().unwrap_or_else(PoisonError::into_inner).insert(*digest);
-        if first { self.blobs.commit().await } else { Ok(()) }
-    }
-
     fn board(&self) -> MutexGuard<'_, Board> {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What lies in both of two ascending lists of ranges.
+fn common(ours: &[Range<u64>], theirs: &[Range<u64>]) -> Vec<Range<u64>> {
+    let overlaps = ours.iter().flat_map(|our| {
+        theirs.iter().map(|their| our.start.max(their.start)..our.end.min(their.end))
+    });
+    overlaps.filter(|range| !range.is_empty()).collect()
 }
 
 /// Gives a provider's jobs back however its work ends.
@@ -191,5 +213,18 @@ impl Drop for Leaving<'_> {
         self.transfer.company.fetch_sub(1, Ordering::Relaxed);
         self.transfer.board().leave(self.id);
         self.transfer.changed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_common_to_two_lists_of_ranges_lies_in_both() {
+        let ours = [0..10, 20..30];
+        assert_eq!(common(&ours, &[5..25, 28..40]), [5..10, 20..25, 28..30]);
+        assert_eq!(common(&ours, &[10..20, 30..31]), []);
+        assert_eq!(common(&[], &ours), []);
     }
 }
