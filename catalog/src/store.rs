@@ -51,6 +51,7 @@ pub use accept::{
 pub use append::{AppendError, Appended};
 pub use batch::{LogState, Refuted};
 pub use changes::{Change, ChangeItem, Class};
+pub use follow::FollowerRow;
 pub use holds::{Hold, HoldReason};
 pub use installs::{Extent, HISTORY_MAX, InstallRow};
 pub use items::ItemSet;

@@ -12,20 +12,25 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod conflict;
+pub mod conversation;
 mod defence;
 pub mod exchange;
 pub mod items;
+pub mod keeper;
 pub mod loopback;
 pub mod message;
 pub mod odd;
 pub mod proof;
+pub mod record;
 pub mod sketch;
 pub mod summary;
 pub mod trie;
 pub mod view;
 
+pub use conversation::Conversation;
 pub use exchange::{Exchange, Violation};
 pub use items::{Items, ItemsError, Prefix, SortedIds};
+pub use keeper::Keeper;
 pub use odd::Odd;
 pub use sketch::{Cell, Decoder, Decoding, Salt, Sid, Sketch};
 pub use summary::{Checkpoint, Summary};

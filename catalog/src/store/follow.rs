@@ -9,23 +9,29 @@ use super::{Store, StoreError};
 /// The longest name of a follower.
 const NAME_BYTES_MAX: usize = 255;
 
+/// A key of a follower's own, and its value.
+pub type FollowerRow = (Vec<u8>, Vec<u8>);
+
 impl Store {
-    /// Calls `row` with the rows of follower `name` whose key begins with `prefix`, in key order.
+    /// Gives `read` the rows of follower `name` whose key begins with `prefix`, in key order.
     ///
-    /// - result: its cursor at the same moment; 0 when it never wrote one.
-    pub fn follower_rows(
+    /// - result: what `read` made of them, and the cursor at the same moment; 0 when the follower
+    ///   never wrote one.
+    pub fn follower_rows<R>(
         &self,
         name: &str,
         prefix: &[u8],
-        mut row: impl FnMut(&[u8], &[u8]),
-    ) -> Result<u64, StoreError> {
+        read: impl FnOnce(&mut dyn Iterator<Item = Result<FollowerRow, StoreError>>) -> R,
+    ) -> Result<(R, u64), StoreError> {
         let view = self.read()?;
         let begin = follower_key(name, &[]).len();
-        for entry in with_prefix(&view.rows(FOLLOWERS)?, &follower_key(name, prefix))? {
-            let (key, value) = entry?;
-            row(&key.value()[begin..], value.value());
-        }
-        Ok(get_number(&view.rows(CURSORS)?, name.as_bytes())?.unwrap_or(0))
+        let rows = view.rows(FOLLOWERS)?;
+        let mut rows = with_prefix(&rows, &follower_key(name, prefix))?.map(|row| {
+            let (key, value) = row?;
+            Ok((key.value()[begin..].to_vec(), value.value().to_vec()))
+        });
+        let read = read(&mut rows);
+        Ok((read, get_number(&view.rows(CURSORS)?, name.as_bytes())?.unwrap_or(0)))
     }
 
     /// Writes what follower `name` changed and how far it has come, all of it or nothing.
@@ -72,13 +78,8 @@ mod tests {
     use super::super::testing::store;
     use super::*;
 
-    type Found = (Vec<(Vec<u8>, Vec<u8>)>, u64);
-
-    fn rows(store: &Store, name: &str, prefix: &[u8]) -> Found {
-        let mut rows = Vec::new();
-        let add = |key: &[u8], value: &[u8]| rows.push((key.to_vec(), value.to_vec()));
-        let cursor = store.follower_rows(name, prefix, add).unwrap();
-        (rows, cursor)
+    fn rows(store: &Store, name: &str, prefix: &[u8]) -> (Vec<FollowerRow>, u64) {
+        store.follower_rows(name, prefix, |rows| rows.map(Result::unwrap).collect()).unwrap()
     }
 
     #[test]

@@ -194,18 +194,24 @@ impl Snapshot {
     /// What `reader` gets for an item: the head or the statement, or the bare hash where it may
     /// not read the statement. `None` when there is no such item, or nothing to show of it.
     pub fn payload(&self, reader: Reader, item: &ItemId) -> Result<Option<ChangeItem>, StoreError> {
+        let Some(change) = self.told_at(item)? else { return Ok(None) };
+        let row = get(&self.0.changes, &change.to_be_bytes())?;
+        let row = ChangeRow::decode(&row.ok_or(StoreError::damaged("a change"))?)?;
+        Ok(match row.told {
+            Told::Head(log) => {
+                let mut heads = self.heads(&log)?.into_iter();
+                heads.find(|head| item_of_head(head) == *item).map(ChangeItem::Head)
+            }
+            told => Sight { reader, at: self }.items(&told)?.pop(),
+        })
+    }
+
+    /// The change that told of an item; `None` when there is no such item.
+    pub fn told_at(&self, item: &ItemId) -> Result<Option<u64>, StoreError> {
         for set in [ItemSet::Log, ItemSet::Urgent] {
-            if let Some(change) = get_number(&self.0.items, &item_key(set, item))? {
-                let row = get(&self.0.changes, &change.to_be_bytes())?;
-                let row = ChangeRow::decode(&row.ok_or(StoreError::damaged("a change"))?)?;
-                let sight = Sight { reader, at: self };
-                return Ok(match row.told {
-                    Told::Head(log) => {
-                        let mut heads = self.heads(&log)?.into_iter();
-                        heads.find(|head| item_of_head(head) == *item).map(ChangeItem::Head)
-                    }
-                    told => sight.items(&told)?.pop(),
-                });
+            let told = get_number(&self.0.items, &item_key(set, item))?;
+            if told.is_some() {
+                return Ok(told);
             }
         }
         Ok(None)
