@@ -120,7 +120,14 @@ impl Prefix {
 
     /// Whether `id` begins with these bits.
     pub fn contains(&self, id: &ItemId) -> bool {
-        Self::of(id, self.bits()) == *self
+        self.covers(id.as_bytes())
+    }
+
+    /// Whether `bytes` begin with these bits.
+    pub(crate) fn covers(&self, bytes: &[u8; 32]) -> bool {
+        let (whole, rest) = (self.bits() / 8, self.bits() % 8);
+        bytes[..whole] == self.bytes[..whole]
+            && (rest == 0 || (bytes[whole] ^ self.bytes[whole]) >> (8 - rest) == 0)
     }
 
     /// The two prefixes that are one bit longer, 0 first; `None` if these are whole ids.

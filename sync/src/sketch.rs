@@ -178,9 +178,13 @@ impl Iterator for Spots {
     fn next(&mut self) -> Option<usize> {
         let spot = self.peek();
         self.state = self.state.wrapping_mul(0xda94_2042_e4dd_58b5);
-        let stretch = 4_294_967_296.0 / (self.state as f64 + 1.0).sqrt() - 1.0;
-        let step = ((self.next as f64 + 1.5) * stretch).ceil() as u64;
-        self.next = self.next.saturating_add(step.max(1));
+        // Evenly in (0, 1]; through `i64`, which processors convert at once.
+        let even = ((self.state >> 11) as i64 + 1) as f64 * (0.5 / (1_u64 << 52) as f64);
+        let far = (self.next as f64 + 1.5) * (1.0 / even.sqrt() - 1.0);
+        // Rounded up, at least to one.
+        let step = far as u64;
+        let step = step + u64::from(step == 0 || (step as f64) < far);
+        self.next = self.next.saturating_add(step);
         Some(spot)
     }
 }

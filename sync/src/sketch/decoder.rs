@@ -91,15 +91,21 @@ impl Decoder {
     /// Takes out the id that shows in cell `from`, if any, and all that show thereby.
     fn peel(&mut self, from: usize) {
         let mut open = vec![from];
+        let mut spots_taken = Vec::new();
         while let Some(at) = open.pop() {
             let cell = self.cells[at];
             let sid = Sid(cell.sum);
             let hash = self.salt.hash(sid);
+            if cell.is_zero() || Cell::of(sid, hash) != cell {
+                continue;
+            }
+            let mut spots = Spots::of(hash);
+            spots_taken.clear();
+            while spots.peek() < self.cells.len() {
+                spots_taken.extend(spots.next());
+            }
             // Two ids may add up to what looks like one: that one is seldom in this very cell.
-            let shows = !cell.is_zero()
-                && Cell::of(sid, hash) == cell
-                && Spots::of(hash).take_while(|&spot| spot <= at).any(|spot| spot == at);
-            if !shows {
+            if spots_taken.binary_search(&at).is_err() {
                 continue;
             }
             // In an honest sketch each id shows once, and empties a cell of its own by that.
@@ -107,15 +113,13 @@ impl Decoder {
                 self.failed = true;
                 return;
             }
-            let mut spots = Spots::of(hash);
-            while spots.peek() < self.cells.len() {
-                let cell = &mut self.cells[spots.peek()];
+            for &spot in &spots_taken {
+                let cell = &mut self.cells[spot];
                 self.open -= usize::from(!cell.is_zero());
                 *cell ^= Cell::of(sid, hash);
                 self.open += usize::from(!cell.is_zero());
-                open.push(spots.peek());
-                spots.next();
             }
+            open.extend_from_slice(&spots_taken);
             self.put_ahead(spots, self.cells.len(), sid);
         }
     }

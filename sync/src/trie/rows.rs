@@ -194,7 +194,8 @@ impl<E: From<RowsError>, I: Iterator<Item = Result<Bucket, E>>> Reader<I> {
         let Some(Bucket { prefix, .. }) = self.next.map(Bucket::checked).transpose()? else {
             return Ok(());
         };
-        if last.is_some_and(|last| last.prefix.ids().end() >= prefix.ids().start()) {
+        let behind = |last: Bucket| last.prefix < prefix && !last.prefix.covers(prefix.as_bytes());
+        if !last.is_none_or(behind) {
             return Err(RowsError::Order { prefix }.into());
         }
         Ok(())
@@ -202,9 +203,7 @@ impl<E: From<RowsError>, I: Iterator<Item = Result<Bucket, E>>> Reader<I> {
 
     /// Makes the nodes of all rows below `prefix`; the topmost is returned, not placed.
     fn read(&mut self, arena: &mut Arena, prefix: Prefix) -> Result<Node, E> {
-        // Rows come in order, so one that begins below `prefix` either lies in it or comes later.
-        let Some(bucket) = self.next.filter(|next| next.prefix.ids().start() <= prefix.ids().end())
-        else {
+        let Some(bucket) = self.next.filter(|next| prefix.covers(next.prefix.as_bytes())) else {
             return Ok(Node::bucket(super::EMPTY_ROOT, 0));
         };
         if bucket.prefix == prefix {
