@@ -15,7 +15,7 @@ use crate::items::{Items, ItemsError, Prefix, SortedIds};
 use crate::odd::{ODD_BYTES, Odd};
 use crate::sketch::{CELL_BYTES, CELLS, Cell, Salt, Sketch};
 use crate::trie::Trie;
-use crate::trie::rows::{Bucket, RowChange, RowsError, key_of};
+use crate::trie::rows::{Bucket, Loader, RowChange, RowsError, key_of};
 
 /// The version of the checkpoint's layout.
 const FORMAT: u8 = 1;
@@ -245,31 +245,27 @@ impl Summary {
     /// What the caller's own reading can fail with passes through.
     ///
     /// # Errors
-    /// When the rows are not what was written.
+    /// When the rows are not what was written, or there are none.
     pub fn open<K: AsRef<[u8]>, V: AsRef<[u8]>, E: From<OpenError>>(
         rows: impl IntoIterator<Item = Result<(K, V), E>>,
     ) -> Result<Self, E> {
         let mut rows = rows.into_iter();
-        let (key, value) = rows.next().ok_or(OpenError::Headless)??;
+        let (key, sketches) = rows.next().ok_or(OpenError::Headless)??;
         if key.as_ref() != SKETCH_ROW {
             return Err(OpenError::Headless.into());
         }
-        let (root, mut summary) = Self::from_sketches(value.as_ref())?;
-        let buckets = rows.map(|row| -> Result<Bucket, Passed<E>> {
-            let (key, value) = row.map_err(Passed::Theirs)?;
-            let (key, value) = (key.as_ref(), value.as_ref());
-            let malformed = RowsError::Malformed { key: key.len(), value: value.len() };
-            let key = key.strip_prefix(&[BUCKET_ROW]).ok_or(malformed)?;
-            Ok(Bucket::decode(key, value)?)
-        });
-        summary.trie = Trie::from_rows(buckets).map_err(|error| match error {
-            Passed::Theirs(error) => error,
-            Passed::Rows(error) => OpenError::Buckets(error).into(),
-        })?;
-        if summary.root() != root {
+        let (root, summary) = Self::from_sketches(sketches.as_ref())?;
+        let mut buckets = Loader::new();
+        for row in rows {
+            let (key, value) = row?;
+            let bucket = bucket_of(key.as_ref(), value.as_ref());
+            bucket.and_then(|bucket| buckets.push(bucket)).map_err(OpenError::from)?;
+        }
+        let trie = buckets.finish().map_err(OpenError::from)?;
+        if trie.root() != root {
             return Err(OpenError::Root.into());
         }
-        Ok(summary)
+        Ok(Self { trie, ..summary })
     }
 
     /// Reads the row of sketches: the root that the trie has to have, and all but the trie.
@@ -310,16 +306,9 @@ fn row_of(prefix: &Prefix) -> Vec<u8> {
     key
 }
 
-/// What can go wrong between two rows: with the rows, or with the caller's reading of them.
-enum Passed<E> {
-    Rows(RowsError),
-    Theirs(E),
-}
-
-impl<E> From<RowsError> for Passed<E> {
-    fn from(error: RowsError) -> Self {
-        Self::Rows(error)
-    }
+fn bucket_of(key: &[u8], value: &[u8]) -> Result<Bucket, RowsError> {
+    let malformed = RowsError::Malformed { key: key.len(), value: value.len() };
+    Bucket::decode(key.strip_prefix(&[BUCKET_ROW]).ok_or(malformed)?, value)
 }
 
 #[cfg(test)]

@@ -134,7 +134,7 @@ impl Trie {
             .refresh_at(pair, halves[0], low, items)
             .and_then(|()| self.refresh_at(pair + 1, halves[1], high, items));
         // What was reached before an error counts: the tree is sound after every return.
-        let joined = self.joined(pair);
+        let joined = self.arena.joined(pair);
         self.arena.set(at, joined);
         done?;
         if joined.count as usize <= BUCKET_IDS {
@@ -172,7 +172,7 @@ impl Trie {
                 }
             }
         }
-        Ok(self.joined(pair))
+        Ok(self.arena.joined(pair))
     }
 
     /// Makes the nodes of `ids`, which are all below `prefix`; the topmost is not placed yet.
@@ -186,14 +186,7 @@ impl Trie {
         self.arena.set(pair, node);
         let node = self.planted(high, below_high);
         self.arena.set(pair + 1, node);
-        self.joined(pair)
-    }
-
-    /// The node above two that are in place.
-    fn joined(&self, pair: u32) -> Node {
-        let (low, high) = (self.arena.get(pair), self.arena.get(pair + 1));
-        let root = inner_root(&low.root, &high.root);
-        Node::inner(root, low.count.saturating_add(high.count), pair)
+        self.arena.joined(pair)
     }
 
     /// Gives back every node below `node`.

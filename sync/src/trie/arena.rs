@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::{EMPTY_ROOT, inner_root};
+
 /// Nodes in a block: what one write to a shared trie copies (10 kB).
 const BLOCK_NODES: usize = 256;
 
@@ -19,7 +21,8 @@ pub struct Node {
 }
 
 impl Node {
-    const EMPTY: Self = Self::bucket([0; 32], 0);
+    /// A bucket without ids.
+    pub const EMPTY: Self = Self::bucket(EMPTY_ROOT, 0);
 
     /// A bucket of `count` ids.
     pub const fn bucket(root: [u8; 32], count: u32) -> Self {
@@ -63,6 +66,13 @@ impl Arena {
     pub fn set(&mut self, at: u32, node: Node) {
         let at = at as usize;
         Arc::make_mut(&mut self.blocks[at / BLOCK_NODES])[at % BLOCK_NODES] = node;
+    }
+
+    /// The node above two that are in place.
+    pub fn joined(&self, pair: u32) -> Node {
+        let (low, high) = (self.get(pair), self.get(pair + 1));
+        let root = inner_root(&low.root, &high.root);
+        Node::inner(root, low.count.saturating_add(high.count), pair)
     }
 
     /// Two nodes with numbers that follow each other; both are empty buckets.

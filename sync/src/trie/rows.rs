@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 
 use super::arena::{Arena, Node, ROOT};
-use super::{BUCKET_IDS, Trie, inner_root};
+use super::{BUCKET_IDS, Trie};
 use crate::items::Prefix;
 
 /// A bucket with at least one id, as its row has it.
@@ -49,7 +49,7 @@ pub enum RowsError {
         /// Where it is.
         prefix: Prefix,
     },
-    /// Buckets that a trie would hold as one, because others are missing.
+    /// Buckets that a trie would hold as one: others are missing, or come too late.
     #[error("buckets are missing below {prefix:?}")]
     Gap {
         /// Above the hole.
@@ -161,65 +161,100 @@ impl Trie {
         self.changed = Changed::default();
     }
 
-    /// Opens the trie that has these buckets, in the order of their keys. Holds no list of them.
-    ///
-    /// What the caller's own reading can fail with passes through.
+    /// Opens the trie that has these buckets: see [`Loader`].
     ///
     /// # Errors
-    /// When these are not the buckets of any set. A row that is lost or altered may still leave
-    /// those of another one: the caller knows the root that they should have.
-    pub fn from_rows<E: From<RowsError>>(
-        rows: impl IntoIterator<Item = Result<Bucket, E>>,
-    ) -> Result<Self, E> {
-        let mut rows = Reader { rows: rows.into_iter(), next: None };
-        rows.advance()?;
-        let mut arena = Arena::new();
-        let root = rows.read(&mut arena, Prefix::ROOT)?;
-        arena.set(ROOT, root);
-        Ok(Self { arena, changed: Changed::default() })
+    /// As [`Loader::push`] and [`Loader::finish`].
+    pub fn from_rows(rows: impl IntoIterator<Item = Bucket>) -> Result<Self, RowsError> {
+        let mut loader = Loader::new();
+        rows.into_iter().try_for_each(|bucket| loader.push(bucket))?;
+        loader.finish()
     }
 }
 
-/// Rows, the next of which is known.
-struct Reader<I> {
-    rows: I,
-    next: Option<Bucket>,
+/// Opens a trie from its buckets, one at a time and in the order of their keys.
+///
+/// A row that is lost or altered may leave the buckets of another set: whoever saved them knows
+/// the root that they should have.
+pub struct Loader {
+    arena: Arena,
+    /// The inner nodes that were entered and not left, from the top.
+    entered: Vec<Entered>,
+    /// What the next node is for; `None` when there is nothing left to fill.
+    next: Option<Prefix>,
 }
 
-impl<E: From<RowsError>, I: Iterator<Item = Result<Bucket, E>>> Reader<I> {
-    /// Takes the next row, which has to lie wholly behind the one before it.
-    fn advance(&mut self) -> Result<(), E> {
-        let last = self.next.take();
-        self.next = self.rows.next().transpose()?;
-        let Some(Bucket { prefix, .. }) = self.next.map(Bucket::checked).transpose()? else {
-            return Ok(());
-        };
-        let behind = |last: Bucket| last.prefix < prefix && !last.prefix.covers(prefix.as_bytes());
-        if !last.is_none_or(behind) {
-            return Err(RowsError::Order { prefix }.into());
+/// An inner node of which one half, or none, is in place.
+struct Entered {
+    prefix: Prefix,
+    pair: u32,
+    /// The other half, as long as the first is being filled.
+    then: Option<Prefix>,
+}
+
+impl Default for Loader {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Loader {
+    /// A loader that was given nothing yet.
+    pub fn new() -> Self {
+        Self { arena: Arena::new(), entered: Vec::new(), next: Some(Prefix::ROOT) }
+    }
+
+    /// Takes the next bucket.
+    ///
+    /// # Errors
+    /// When this is not the next bucket of any set, after those that were taken.
+    pub fn push(&mut self, bucket: Bucket) -> Result<(), RowsError> {
+        let Bucket { prefix, root, count } = bucket.checked()?;
+        loop {
+            let next = self.next.ok_or(RowsError::Order { prefix })?;
+            if next == prefix {
+                return self.fill(Node::bucket(root, count.into()));
+            }
+            match next.halves().filter(|_| next.covers(prefix.as_bytes())) {
+                Some([low, high]) => {
+                    let pair = self.arena.take_pair();
+                    self.entered.push(Entered { prefix: next, pair, then: Some(high) });
+                    self.next = Some(low);
+                }
+                None => self.fill(Node::EMPTY)?,
+            }
         }
+    }
+
+    /// The trie of all buckets that were taken.
+    ///
+    /// # Errors
+    /// [`RowsError::Gap`], when there should have been more.
+    pub fn finish(mut self) -> Result<Trie, RowsError> {
+        while self.next.is_some() {
+            self.fill(Node::EMPTY)?;
+        }
+        Ok(Trie { arena: self.arena, changed: Changed::default() })
+    }
+
+    /// Puts a node where the next one belongs, and with it all that become whole thereby.
+    fn fill(&mut self, mut node: Node) -> Result<(), RowsError> {
+        while let Some(above) = self.entered.last_mut() {
+            if let Some(then) = above.then.take() {
+                self.arena.set(above.pair, node);
+                self.next = Some(then);
+                return Ok(());
+            }
+            let Entered { prefix, pair, .. } = *above;
+            self.arena.set(pair + 1, node);
+            self.entered.pop();
+            node = self.arena.joined(pair);
+            if node.count as usize <= BUCKET_IDS {
+                return Err(RowsError::Gap { prefix });
+            }
+        }
+        self.arena.set(ROOT, node);
+        self.next = None;
         Ok(())
-    }
-
-    /// Makes the nodes of all rows below `prefix`; the topmost is returned, not placed.
-    fn read(&mut self, arena: &mut Arena, prefix: Prefix) -> Result<Node, E> {
-        let Some(bucket) = self.next.filter(|next| prefix.covers(next.prefix.as_bytes())) else {
-            return Ok(Node::bucket(super::EMPTY_ROOT, 0));
-        };
-        if bucket.prefix == prefix {
-            self.advance()?;
-            return Ok(Node::bucket(bucket.root, bucket.count.into()));
-        }
-        let halves = prefix.halves().ok_or(RowsError::Order { prefix: bucket.prefix })?;
-        let pair = arena.take_pair();
-        let low = self.read(arena, halves[0])?;
-        let high = self.read(arena, halves[1])?;
-        arena.set(pair, low);
-        arena.set(pair + 1, high);
-        let count = low.count.saturating_add(high.count);
-        if count as usize <= BUCKET_IDS {
-            return Err(RowsError::Gap { prefix }.into());
-        }
-        Ok(Node::inner(inner_root(&low.root, &high.root), count, pair))
     }
 }
