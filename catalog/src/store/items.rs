@@ -35,6 +35,9 @@ pub enum ItemSet {
     Urgent,
     /// Every settled position of every log. It only grows.
     Log,
+    /// The registers of nodes: small, and with every new value another item takes the place of the
+    /// last. No change tells of them.
+    Registers,
 }
 
 impl ItemSet {
@@ -42,6 +45,7 @@ impl ItemSet {
         match self {
             Self::Urgent => 0,
             Self::Log => 1,
+            Self::Registers => 2,
         }
     }
 }

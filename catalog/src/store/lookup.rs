@@ -31,11 +31,12 @@ const LIKENESS_MIN: f64 = 0.6;
 pub struct VersionRow {
     /// The version.
     pub version: semver::Version,
-    /// The release: of several at odds the one that came first.
+    /// The release: of several at odds the one that a person chose, or else that came first.
     pub id: ReleaseId,
     /// Why it was withdrawn, when it was; may be empty text.
     pub yanked: Option<String>,
-    /// Whether its publisher contradicts itself about it. No range picks it then.
+    /// Whether its publisher contradicts itself about it and no person decided which release is
+    /// meant. No range picks it then.
     pub contested: bool,
 }
 
@@ -126,6 +127,14 @@ pub enum LookupError {
         channel: ChannelName,
         /// What it points to.
         version: semver::Version,
+    },
+    /// The publisher signed two histories of its log that exclude each other. Until a person here
+    /// decides (`catalog conflicts` shows both, `catalog resolve` decides), nothing of it is
+    /// picked but a release that is named by its id.
+    #[error("{candidate} is frozen: its publisher signed two histories that exclude each other")]
+    Frozen {
+        /// The package that was meant.
+        candidate: Candidate,
     },
     /// There is no release with this id.
     #[error("there is no release {id}")]
@@ -224,6 +233,9 @@ impl Store {
             ReleaseReference::Exact(id) => view.exact(id),
             ReleaseReference::Named { publisher, name, version } => {
                 let package = view.package(publisher.as_ref(), name)?;
+                if view.is_frozen(&package.publisher)? {
+                    return Err(LookupError::Frozen { candidate: view.candidate(package)? });
+                }
                 let row = view.version(&package, version)?;
                 let trust = view.trust(&package.publisher)?;
                 Ok(Found { package, row, trust })
@@ -282,7 +294,12 @@ impl View {
             }
             _ => None,
         };
-        Ok(VersionRow { version, id: ids[0], yanked, contested: standing == Standing::Contested })
+        let chosen = match standing {
+            Standing::Contested => self.chosen(package, &version)?,
+            Standing::Sound => Some(ids[0]),
+        };
+        let (id, contested) = (chosen.unwrap_or(ids[0]), chosen.is_none());
+        Ok(VersionRow { version, id, yanked, contested })
     }
 
     fn channels(
@@ -311,7 +328,11 @@ impl View {
         let package = release.package();
         let key = package_item_key(&package, &release.version.to_string());
         let row = get(&self.rows(VERSIONS)?, &key)?.ok_or(StoreError::damaged("a version"))?;
-        let row = VersionRow { id: *id, ..self.version_row(&package, release.version, &row)? };
+        let is_sound = decode_ids(&row)?.1 == Standing::Sound;
+        let row = self.version_row(&package, release.version, &row)?;
+        // Also when another release was chosen for this version.
+        let contested = row.contested || (row.id != *id && !is_sound);
+        let row = VersionRow { id: *id, contested, ..row };
         let trust = self.trust(&package.publisher)?;
         Ok(Found { package, row, trust })
     }

@@ -1,6 +1,7 @@
 //! The nodes that we connect to, as this machine's user and earlier connections left them.
 
-use super::tables::{PEERS, all, get, put, remove};
+use super::batch::STRANGERS_BYTES_MAX;
+use super::tables::{META, META_STRANGERS, PEERS, all, get, get_number, put, remove};
 use super::{Store, StoreError};
 use crate::cbor::{self, CodecError, Fields, Map, Value};
 use crate::name::Petname;
@@ -60,6 +61,31 @@ impl Store {
             put(&mut tables.peers, peer.node.as_bytes(), &encode(peer))?;
             Ok(())
         })
+    }
+
+    /// Forgets how far we have read every peer's changes, so that what was refused is offered again:
+    /// after a person pinned a publisher whose records found no room among those of strangers.
+    ///
+    /// - result: how many cursors there were.
+    pub fn forget_cursors(&self) -> Result<usize, StoreError> {
+        self.write(|tables| {
+            let mut read = Vec::new();
+            for row in all(&tables.peers)? {
+                let (node, row) = row?;
+                let peer = peer_of_row(node.value(), row.value())?;
+                read.extend(peer.cursor.is_some().then_some(PeerRow { cursor: None, ..peer }));
+            }
+            for peer in &read {
+                put(&mut tables.peers, peer.node.as_bytes(), &encode(peer))?;
+            }
+            Ok(read.len())
+        })
+    }
+
+    /// Whether records of publishers that nobody here relies on still find room.
+    pub fn has_room_for_strangers(&self) -> Result<bool, StoreError> {
+        let used = get_number(&self.read()?.rows(META)?, META_STRANGERS)?;
+        Ok(used.unwrap_or(0) < STRANGERS_BYTES_MAX)
     }
 
     /// Forgets a peer.
@@ -137,6 +163,17 @@ mod tests {
         assert_eq!(store.peers().unwrap(), [peer()]);
         assert!(store.remove_peer(&peer().node).unwrap());
         assert!(!store.remove_peer(&peer().node).unwrap());
+    }
+
+    #[test]
+    fn cursors_are_forgotten_and_peers_are_not() {
+        let store = store();
+        let other = PeerRow { node: NodeId::from_bytes([8; 32]), cursor: None, ..peer() };
+        store.add_peer(&peer()).unwrap();
+        store.add_peer(&other).unwrap();
+        assert_eq!(store.forget_cursors().unwrap(), 1);
+        assert_eq!(store.peers().unwrap(), [PeerRow { cursor: None, ..peer() }, other]);
+        assert!(store.has_room_for_strangers().unwrap());
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::facet::Facet;
 use crate::head::SealedHead;
 use crate::item::ItemId;
 use crate::permission::Reader;
+use crate::register::SealedRegister;
 
 type Rows = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
 
@@ -33,6 +34,8 @@ struct Inner {
     bare: Rows,
     facets: Rows,
     changes: Rows,
+    registers: Rows,
+    register_items: Rows,
 }
 
 impl std::fmt::Debug for Snapshot {
@@ -92,6 +95,8 @@ impl Store {
             bare: view.rows(tables::BARE)?,
             facets: view.rows(tables::FACETS)?,
             changes: view.rows(tables::CHANGES)?,
+            registers: view.rows(tables::REGISTERS)?,
+            register_items: view.rows(tables::REGISTER_ITEMS)?,
         })))
     }
 }
@@ -175,6 +180,12 @@ impl Snapshot {
             let mask = 0xff_u8 << (8 - rest);
             first[whole] = prefix[whole] & mask;
             last[whole] = first[whole] | !mask;
+        }
+        if set == ItemSet::Registers {
+            let rows = self.0.register_items.range::<&[u8]>(first.as_slice()..=last.as_slice());
+            let rows = rows.map_err(StoreError::database)?.take(limit);
+            let items = rows.map(|row| item_of(row.map_err(StoreError::database)?.0.value()));
+            return items.collect();
         }
         let [first, last] = [first, last].map(|bytes| item_key(set, &ItemId::from_bytes(bytes)));
         let rows = self.0.items.range::<&[u8]>(first.as_slice()..=last.as_slice());
@@ -269,6 +280,13 @@ impl Snapshot {
                 Ok((number(change.value())?, item_of(item.value())?))
             })
             .collect()
+    }
+
+    /// The register that an item of [`ItemSet::Registers`] stands for.
+    pub fn register(&self, item: &ItemId) -> Result<Option<SealedRegister>, StoreError> {
+        let Some(key) = get(&self.0.register_items, item.as_bytes())? else { return Ok(None) };
+        let row = get(&self.0.registers, &key)?.ok_or(StoreError::damaged("a register"))?;
+        SealedRegister::decode(&row).map(Some).map_err(|_| StoreError::damaged("a register"))
     }
 
     pub(super) fn records(&self) -> &Rows {

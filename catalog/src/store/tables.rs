@@ -24,8 +24,8 @@ pub(super) const FORMAT: u32 = 2;
 /// The oldest layout that this version migrates.
 pub(super) const FORMAT_OLDEST: u32 = 1;
 
-/// Single values: the format, the store's id, the fence, the next sequence number, and
-/// how much strangers have taken up.
+/// Single values: the format, the store's id, the fence, the next sequence number, how much
+/// strangers have taken up, and the node whose registers are our own.
 pub(super) const META: Definition = TableDefinition::new("meta");
 /// Statement id -> envelope.
 pub(super) const RECORDS: Definition = TableDefinition::new("records");
@@ -64,6 +64,12 @@ pub(super) const OUTBOX: Definition = TableDefinition::new("outbox");
 pub(super) const PUBLISHERS: Definition = TableDefinition::new("publishers");
 /// Petname -> publisher.
 pub(super) const PETNAMES: Definition = TableDefinition::new("petnames");
+/// Name, node id -> sealed register.
+pub(super) const REGISTERS: Definition = TableDefinition::new("registers");
+/// Register's item id -> its key in `registers`.
+pub(super) const REGISTER_ITEMS: Definition = TableDefinition::new("register-items");
+/// What is at odds -> what a person decided about it.
+pub(super) const DECISIONS: Definition = TableDefinition::new("decisions");
 /// Node id -> peer row.
 pub(super) const PEERS: Definition = TableDefinition::new("peers");
 /// Content root, reason -> since when.
@@ -78,6 +84,7 @@ pub(super) const META_ID: &[u8] = b"id";
 pub(super) const META_FENCE: &[u8] = b"fence";
 pub(super) const META_NEXT: &[u8] = b"next-change";
 pub(super) const META_STRANGERS: &[u8] = b"strangers";
+pub(super) const META_NODE: &[u8] = b"node";
 
 /// Every table, open for writing.
 pub(super) struct Tables<'t> {
@@ -100,6 +107,9 @@ pub(super) struct Tables<'t> {
     pub outbox: Rows<'t>,
     pub publishers: Rows<'t>,
     pub petnames: Rows<'t>,
+    pub registers: Rows<'t>,
+    pub register_items: Rows<'t>,
+    pub decisions: Rows<'t>,
     pub peers: Rows<'t>,
     pub holds: Rows<'t>,
     pub installs: Rows<'t>,
@@ -130,6 +140,9 @@ impl<'t> Tables<'t> {
             outbox: open(OUTBOX)?,
             publishers: open(PUBLISHERS)?,
             petnames: open(PETNAMES)?,
+            registers: open(REGISTERS)?,
+            register_items: open(REGISTER_ITEMS)?,
+            decisions: open(DECISIONS)?,
             peers: open(PEERS)?,
             holds: open(HOLDS)?,
             installs: open(INSTALLS)?,
@@ -293,7 +306,7 @@ pub(super) fn digest_of(bytes: &[u8]) -> Result<Digest, StoreError> {
 }
 
 /// A name with its length, so that what follows cannot be taken for more of it.
-fn push_name(key: &mut Vec<u8>, name: &str) {
+pub(super) fn push_name(key: &mut Vec<u8>, name: &str) {
     // Names are at most 64 bytes.
     key.push(name.len() as u8);
     key.extend_from_slice(name.as_bytes());

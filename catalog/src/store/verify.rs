@@ -13,10 +13,12 @@ use std::fmt;
 use redb::TableHandle;
 
 use super::batch::record;
+use super::conflicts::decision_of_row;
 use super::holds::hold_of_row;
 use super::installs::install_of_row;
 use super::items::replay;
 use super::peers::peer_of_row;
+use super::registers::{register_key, sealed_of};
 use super::rows::{ChangeRow, Leaf, LogRow, PublisherRow, Trust};
 use super::tables::{
     self, Definition, LogId, Rows, Tables, all, digest_of, get, get_number, leaf_key, number,
@@ -322,6 +324,28 @@ impl Check {
         self.each(tables::PEERS, |_, key, row| peer_of_row(key, row).map(drop))?;
         self.each(tables::HOLDS, |_, key, row| hold_of_row(key, row).map(drop))?;
         self.each(tables::INSTALLS, |_, key, row| install_of_row(key, row).map(drop))?;
+        self.each(tables::DECISIONS, |_, key, row| decision_of_row(key, row).map(drop))?;
+        let registers = self.view.rows(tables::REGISTERS)?;
+        let items = self.view.rows(tables::REGISTER_ITEMS)?;
+        self.each(tables::REGISTERS, |check, key, row| {
+            let sealed = sealed_of(row)?;
+            let register = sealed.peek();
+            if sealed.open().is_err() || register_key(&register.name, &register.node) != key {
+                check.fault(tables::REGISTERS, key, Problem::Forged);
+            }
+            if get(&items, sealed.item().as_bytes())?.as_deref() != Some(key) {
+                check.fault(tables::REGISTER_ITEMS, sealed.item().as_bytes(), Problem::Missing);
+            }
+            Ok(())
+        })?;
+        self.each(tables::REGISTER_ITEMS, |check, item, key| {
+            let sealed = get(&registers, key)?.map(|row| sealed_of(&row)).transpose();
+            let founded = matches!(sealed, Ok(Some(sealed)) if sealed.item().as_bytes() == item);
+            if !founded {
+                check.fault(tables::REGISTER_ITEMS, item, Problem::Unfounded);
+            }
+            Ok(())
+        })?;
         self.each(tables::IN_USE, |check, key, serial| {
             if get(&installs, &[key, serial].concat())?.is_none() {
                 check.fault(tables::IN_USE, key, Problem::Unfounded);

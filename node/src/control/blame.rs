@@ -175,6 +175,8 @@ impl Blame for LookupError {
                     false => failure.hint(format_args!("there is {}", known.join(", "))),
                 }
             }
+            Self::Frozen { .. } => Failure::of(Code::FROZEN, self)
+                .hint("catalog conflicts shows both; catalog resolve decides"),
             Self::Withdrawn { version, .. } => Failure::of(Code::NO_VERSION, self)
                 .hint(format_args!("@{version} asks for exactly this version all the same")),
             Self::Store(error) => error.blame(),

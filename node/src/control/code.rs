@@ -272,6 +272,10 @@ codes! {
     STORE_BROKEN = 605, Integrity: "the store cannot be read",
         "A file of the store is damaged or was written by a newer catalog. Nothing was changed. \
         Keep the folder; `catalog doctor` says what can be saved.";
+    FROZEN = 606, Integrity: "the publisher contradicts itself",
+        "Its key signed two histories of its log that exclude each other: it was stolen, or a copy \
+        of it was used elsewhere. Nothing of it is installed or updated until you decide. \
+        `catalog conflicts` shows both histories, `catalog resolve` says which one to go on with.";
 
     NO_IDENTITY = 701, NotPermitted: "there is no identity to sign with",
         "Reading and installing need none; publishing does. `catalog init --alias NAME` makes one.";

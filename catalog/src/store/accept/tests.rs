@@ -1,3 +1,5 @@
+mod heads;
+
 use super::super::tables::{META, META_STRANGERS, get_number, put};
 use super::super::testing::{NOW, channel, publisher, release, store, yank};
 use super::*;
@@ -338,6 +340,7 @@ fn strangers_fill_their_share_of_the_disk_and_nothing_else() {
         vec![sealed_release(&eve, 1, "1.0.0", ""), bare(&eve, 2, hash), inception(&publisher("x"))];
     let accepted = store.accept(strangers, NOW).unwrap();
     assert_eq!(reasons(&accepted), vec![RejectReason::NoRoom; 3]);
+    assert!(!store.has_room_for_strangers().unwrap());
     assert!(accepted.rejected.iter().all(|rejected| !rejected.reason.is_fault()));
     let items = vec![inception(&acme), sealed_release(&acme, 1, "1.0.0", ""), bare(&acme, 2, hash)];
     assert_eq!(store.accept(items, NOW).unwrap().new, 3);
