@@ -249,6 +249,8 @@ impl Kept {
             match change {
                 ItemChange::Leaf { set: ItemSet::Urgent, item, .. } => urgent.push(item),
                 ItemChange::Leaf { set: ItemSet::Log, item, .. } => log.push(item),
+                // No change tells of a register.
+                ItemChange::Leaf { set: ItemSet::Registers, .. } => {}
                 ItemChange::Heads { log, items, .. } => {
                     let old = self.heads.insert(log, items.clone()).unwrap_or_default();
                     left.extend(old.iter().filter(|old| !items.contains(old)));
