@@ -17,8 +17,8 @@ pub use administer::{
     KeyCommand, ManArgs, PeerCommand, ProfileCommand,
 };
 pub use author::{
-    ChannelArgs, ImportArgs, ImportCommand, InitArgs, LintArgs, NamedArgs, NewArgs, PublishArgs,
-    YankArgs,
+    ChannelArgs, ImportArgs, ImportCommand, InitArgs, LintArgs, NamedArgs, NewArgs, ProveArgs,
+    PublishArgs, YankArgs,
 };
 pub use consume::{
     CatArgs, ChoiceArgs, ExplainArgs, FetchArgs, GcArgs, InfoArgs, InstallArgs, ListArgs, PathArgs,
@@ -106,6 +106,8 @@ pub enum Command {
     Yank(YankArgs),
     /// Point a channel such as `stable` at a version
     Channel(ChannelArgs),
+    /// Write a proof that a release was signed, for people without a store
+    Prove(ProveArgs),
     /// Publish packages of another family: npm, wheels or plain folders
     Import(ImportArgs),
 
@@ -134,7 +136,7 @@ pub enum Command {
     Update(UpdateArgs),
 
     // Upkeep.
-    /// Re-hash and re-verify everything that is kept
+    /// Re-hash and re-verify everything that is kept, or check a proof
     Verify(VerifyArgs),
     /// Free the space of what nothing needs any more
     Gc(GcArgs),

@@ -14,12 +14,13 @@ mod lint;
 mod new;
 mod peer;
 mod profile;
+mod proof;
 mod publish;
 mod shell;
 mod state;
 mod upkeep;
 
-use crate::args::{Cli, Command, ConfigCommand, DaemonCommand};
+use crate::args::{Cli, Command, ConfigCommand, DaemonCommand, VerifyArgs};
 use crate::logs::{self, Talk};
 use crate::session::Session;
 use crate::stop::Stop;
@@ -50,6 +51,7 @@ fn with(session: &Session, command: Command) -> Result<(), Stop> {
         Command::Publish(args) => publish::publish(session, &args),
         Command::Yank(args) => state::yank(session, &args),
         Command::Channel(args) => state::channel(session, &args),
+        Command::Prove(args) => proof::prove(session, &args),
         Command::Import(args) => import::import(session, &args),
         Command::Search(args) => find::search(session, &args),
         Command::Info(args) => find::info(session, &args),
@@ -62,6 +64,7 @@ fn with(session: &Session, command: Command) -> Result<(), Stop> {
         Command::Path(args) => install::path(session, &args),
         Command::Fetch(args) => fetch::fetch(session, &args),
         Command::Cat(args) => fetch::cat(session, &args),
+        Command::Verify(VerifyArgs { proof: Some(file), .. }) => proof::check(session, &file),
         Command::Verify(args) => upkeep::verify(session, &args),
         Command::Gc(args) => upkeep::gc(session, &args),
         Command::Status => upkeep::status(session),

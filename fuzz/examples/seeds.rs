@@ -5,6 +5,7 @@ use bech32::{Bech32m, primitives::decode::CheckedHrpstring};
 use catalog::head::{Head, SealedHead};
 use catalog::identity::{Inception, KeyState};
 use catalog::import::{self, ImportOptions};
+use catalog::log::root_of;
 use catalog::manifest::Manifest;
 use catalog::release::{Dependency, MirrorHints, PackageKind, Provenance};
 use catalog::statement::{ChannelMove, SealedStatement, Statement, Yank};
@@ -14,6 +15,7 @@ use catalog::{
     TreeEntry, Variant, cbor, cbor::Value,
 };
 use catalog_node::Ticket;
+use catalog_sync::proof::Proof;
 use std::error::Error;
 use std::fs;
 use std::path::Path;
@@ -24,6 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     write(&seeds.join("tree"), trees()?)?;
     write(&seeds.join("statement"), statements()?)?;
     write(&seeds.join("head"), vec![("signed", head()?)])?;
+    write(&seeds.join("proof"), vec![("yank", proof()?)])?;
     write(&seeds.join("manifest"), manifests()?)?;
     write(&seeds.join("npm"), npm_archives()?)?;
     write(&seeds.join("wheel"), wheels()?)?;
@@ -194,6 +197,27 @@ fn head() -> Result<Vec<u8>, Box<dyn Error>> {
     let root = Sha256Digest::from_bytes([5; 32]);
     let head = Head { publisher: inception.id(), key: key.public(), size: 42, root };
     Ok(SealedHead::seal(&head, &key).encode().to_vec())
+}
+
+fn proof() -> Result<Vec<u8>, Box<dyn Error>> {
+    let (key, inception) = signer()?;
+    let publisher = inception.id();
+    let yank = Yank {
+        publisher,
+        seq: 3,
+        time: Timestamp::from_millis(1_795_000_000_000),
+        name: "graphdb".parse()?,
+        version: "1.4.0".parse()?,
+        yanked: true,
+        reason: "broken".to_owned(),
+    };
+    let inception = SealedStatement::seal(&Statement::Inception(inception), &key)?;
+    let yank = SealedStatement::seal(&Statement::Yank(yank), &key)?;
+    let other = Sha256Digest::from_bytes([5; 32]);
+    let leaves = [inception.leaf(), other, other, yank.leaf(), other];
+    let head = Head { publisher, key: key.public(), size: 5, root: root_of(leaves) };
+    let head = SealedHead::seal(&head, &key);
+    Ok(Proof::make(inception, yank, head, &leaves)?.encode())
 }
 
 fn manifests() -> Result<Vec<(&'static str, Vec<u8>)>, Box<dyn Error>> {

@@ -7,13 +7,16 @@
 use std::fmt;
 
 use super::batch::record;
-use super::rows::{ChannelRow, PublisherRow, Standing, Trust, YankRow, decode_ids, version_of};
+use super::rows::{
+    ChannelRow, Leaf, PublisherRow, Standing, Trust, YankRow, decode_ids, version_of,
+};
 use super::tables::{
-    CHANNELS, NAMES, PUBLISHERS, RECORDS, ROOTS, VERSIONS, YANKS, digest_of, get, name_prefix,
-    of_name_key, of_package_key, package_item_key, package_key, with_prefix,
+    CHANNELS, LEAVES, LogId, NAMES, PUBLISHERS, RECORDS, ROOTS, VERSIONS, YANKS, digest_of, get,
+    name_prefix, of_leaf_key, of_name_key, of_package_key, package_item_key, package_key,
+    with_prefix,
 };
 use super::{Store, StoreError, View, derived};
-use crate::Digest;
+use crate::digest::{Digest, Sha256Digest};
 use crate::identity::PublisherId;
 use crate::name::{ChannelName, PackageName, Petname, VariantId};
 use crate::reference::{PublisherReference, Reference, ReleaseReference, VersionReference};
@@ -164,6 +167,23 @@ impl Store {
             Some(_) => Ok(None),
             None => Err(StoreError::damaged("a record")),
         }
+    }
+
+    /// The leaf hashes of a log from its first statement on: the first `count`, or as many as are
+    /// here without a gap. They take 32 bytes each.
+    pub fn leaf_hashes(&self, log: &LogId, count: u64) -> Result<Vec<Sha256Digest>, StoreError> {
+        let rows = self.read()?.rows(LEAVES)?;
+        let mut hashes = Vec::new();
+        for row in with_prefix(&rows, &log.row_key())? {
+            let (key, row) = row?;
+            let (_, seq) = of_leaf_key(key.value())?;
+            if seq == count || seq != hashes.len() as u64 {
+                break;
+            }
+            // Of two at odds, the first is the one that the pinned head vouches for.
+            hashes.extend(Leaf::decode_all(row.value())?.first().map(|leaf| leaf.hash));
+        }
+        Ok(hashes)
     }
 
     /// The releases and variants whose content root this is.
@@ -579,6 +599,22 @@ mod tests {
         }
         assert_eq!(find(&store, "acme/graphdb").unwrap(), "1.0.0");
         assert_eq!(find(&store, "acme-2/graphdb").unwrap(), "9.0.0");
+    }
+
+    #[test]
+    fn the_leaves_of_a_log_give_the_root_of_its_head() {
+        let (store, acme) = (store(), publisher("acme"));
+        for version in ["1.0.0", "1.1.0", "1.2.0"] {
+            store.publish(&acme, "graphdb", version);
+        }
+        let log = LogId { publisher: acme.publisher(), key: acme.key().public() };
+        let head = store.log(&log).unwrap().unwrap().head.unwrap();
+        let leaves = store.leaf_hashes(&log, head.peek().size).unwrap();
+        assert_eq!(crate::log::root_of(leaves.iter().copied()), head.peek().root);
+        assert_eq!(store.leaf_hashes(&log, 2).unwrap(), leaves[..2]);
+        assert_eq!(store.leaf_hashes(&log, 9).unwrap(), leaves);
+        let other = LogId { publisher: publisher("eve").publisher(), ..log };
+        assert!(store.leaf_hashes(&other, 9).unwrap().is_empty());
     }
 
     /// A stranger's package neither takes a bare name over nor makes it ambiguous.

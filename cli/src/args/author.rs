@@ -58,6 +58,20 @@ pub struct PublishArgs {
     pub dry_run: bool,
 }
 
+/// `catalog prove`
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    catalog prove acme/graphdb@1.4.0 -o graphdb.tlog-proof\n  \
+    catalog verify --proof graphdb.tlog-proof      anywhere, offline, without a store")]
+pub struct ProveArgs {
+    /// The release, such as acme/graphdb or acme/graphdb@1.4.0
+    #[arg(value_name = "REF")]
+    pub reference: String,
+    /// Write the proof to this file instead of to stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
 /// `catalog yank`
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \

@@ -1,5 +1,7 @@
 //! The verbs of people who find, install and keep packages.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 /// For which machine to choose, and what to prefer.
@@ -186,11 +188,15 @@ pub struct UpdateArgs {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
     catalog verify\n  \
-    catalog verify --repair      fetch what is damaged from a peer")]
+    catalog verify --repair                      fetch what is damaged from a peer\n  \
+    catalog verify --proof graphdb.tlog-proof    what somebody says that a publisher signed")]
 pub struct VerifyArgs {
     /// Fetch good bytes for what is damaged
     #[arg(long)]
     pub repair: bool,
+    /// Check a proof instead, offline and without a store
+    #[arg(long, value_name = "FILE", conflicts_with = "repair")]
+    pub proof: Option<PathBuf>,
 }
 
 /// `catalog gc`

@@ -18,6 +18,7 @@ use crate::blobs::BlobsError;
 use crate::endpoint::{DialError, OnlineError};
 use crate::gc::GcError;
 use crate::lookup::ChooseError;
+use crate::prove::{ProofError, ProveError};
 use crate::verify::VerifyError;
 use crate::{
     ChangeError, ConnectError, FetchError, InitError, InstallError, PublishError, SearchError,
@@ -230,6 +231,31 @@ impl Blame for StateError {
                 .hint(format_args!("catalog info {} lists the versions", package.name)),
             Self::Append(error) => error.blame(),
             Self::Store(error) => error.blame(),
+        }
+    }
+}
+
+impl Blame for ProveError {
+    fn blame(&self) -> Failure {
+        match self {
+            Self::Lookup(error) => error.blame(),
+            Self::Unvouched { .. } => Failure::of(Code::UNVOUCHED, self)
+                .hint("catalog peer ping asks peers for the rest of its log"),
+            Self::Untrue { .. } => Failure::of(Code::FALSE_PROOF, self)
+                .hint("its publisher contradicts itself, or catalog verify finds what is wrong"),
+        }
+    }
+}
+
+impl Blame for ProofError {
+    fn blame(&self) -> Failure {
+        match self.is_false() {
+            true => Failure::new(Code::FALSE_PROOF, "the proof is false")
+                .caused_by(Some(self))
+                .hint("do not rely on it; ask for a new one where it came from"),
+            false => {
+                Failure::of(Code::NOT_A_PROOF, self).hint("catalog prove REF -o FILE writes one")
+            }
         }
     }
 }
@@ -508,4 +534,4 @@ macro_rules! from {
     };
 }
 
-from!(SpawnError, OnlineError, ServeError);
+from!(SpawnError, OnlineError, ServeError, ProofError);

@@ -209,6 +209,9 @@ codes! {
     NAME = 215, Usage: "not a usable name",
         "Package names, channels and petnames are 1 to 64 bytes of `a-z`, `0-9`, `.`, `_` and `-`, \
         starting with a letter or digit. Names that some systems keep for devices are refused.";
+    NOT_A_PROOF = 216, Usage: "not a proof",
+        "The file does not begin as a proof does. `catalog prove REF -o FILE` writes one: text that \
+        begins with `c2sp.org/tlog-proof@v1`. If it was sent as a message, save it again as it came.";
 
     NO_PACKAGE = 301, NotFound: "no such package",
         "Neither our own store nor what we learnt from peers knows a package of this name. \
@@ -236,6 +239,10 @@ codes! {
         "Only one version of the package was installed here so far.";
     NO_SETTING = 311, NotFound: "the setting has no value",
         "Nobody set it and it has no default. `catalog config list` shows all of them.";
+    UNVOUCHED = 312, NotFound: "no head vouches for the release yet",
+        "A proof needs a head that the publisher signed over its log up to the release, and the \
+        hash of every statement before it. Both come with the records of a peer that has the whole \
+        log: `catalog peer ping` asks for news.";
 
     NOTHING_FITS = 401, NothingFits: "no variant fits this machine",
         "Each variant was refused for the reason shown, with the amount that is missing. \
@@ -276,6 +283,10 @@ codes! {
         "Its key signed two histories of its log that exclude each other: it was stolen, or a copy \
         of it was used elsewhere. Nothing of it is installed or updated until you decide. \
         `catalog conflicts` shows both histories, `catalog resolve` says which one to go on with.";
+    FALSE_PROOF = 607, Integrity: "the proof is false",
+        "The file is a proof, but a signature, the statement, its place in the log or the head in \
+        it does not hold, or the file was changed or cut on its way. It proves nothing. The cause \
+        line names the part.";
 
     NO_IDENTITY = 701, NotPermitted: "there is no identity to sign with",
         "Reading and installing need none; publishing does. `catalog init --alias NAME` makes one.";

@@ -6,6 +6,7 @@
 mod author;
 mod consume;
 mod peers;
+mod proof;
 mod upkeep;
 
 use std::fmt;
@@ -26,6 +27,7 @@ pub use consume::{
     Cat, Explain, Fetch, Fits, Info, Install, List, Path, Remove, Rollback, Search, Update,
 };
 pub use peers::{Keys, PeerAdd, PeerList, PeerPing, PeerRemove, PeerTicket, Trust, Untrust};
+pub use proof::Prove;
 pub use upkeep::{Doctor, Gc, Served, Status, Stop, Verify};
 
 use super::blame::Blame;

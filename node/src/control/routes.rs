@@ -37,6 +37,7 @@ pub(super) fn router(node: Node, stop: CancellationToken, http: Option<Http>) ->
         .short::<ask::Rollback>()
         .short::<ask::Channel>()
         .short::<ask::Yank>()
+        .short::<ask::Prove>()
         .short::<ask::PeerList>()
         .short::<ask::PeerAdd>()
         .short::<ask::PeerRemove>()

@@ -33,7 +33,9 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use catalog::cbor::{self, CodecError, Fields, Map, Value};
 use catalog::head::{HEAD_BYTES_MAX, HeadError, HeadOpenError};
 use catalog::statement::{EnvelopeError, OpenError, SEALED_BYTES_MAX};
-use catalog::{Head, KeyState, SealedHead, SealedStatement, Sha256Digest, Statement, StatementId};
+use catalog::{
+    Head, KeyState, SealedHead, SealedStatement, Sha256Digest, Statement, StatementId, Timestamp,
+};
 
 use super::{Inclusion, InclusionError};
 
@@ -72,6 +74,8 @@ pub struct Proven {
     pub statement: Statement,
     /// The head that vouches for it: whose log it is, how long it was, and its root.
     pub head: Head,
+    /// When the log's key last said that this head was its newest; absent if it never did.
+    pub stamped: Option<Timestamp>,
 }
 
 /// Why bytes prove nothing.
@@ -168,6 +172,11 @@ impl Proof {
 
     /// The bytes of the file.
     pub fn encode(&self) -> Vec<u8> {
+        self.text().into_bytes()
+    }
+
+    /// The file, which is text.
+    pub fn text(&self) -> String {
         let mut extra = Map::new();
         extra.insert("inception", self.inception.encode().as_slice());
         extra.insert("statement", self.statement.encode().as_slice());
@@ -180,7 +189,7 @@ impl Proof {
         }
         text.push('\n');
         text.push_str(self.head.note());
-        text.into_bytes()
+        text
     }
 
     /// Reads a file. Nothing is verified.
@@ -231,7 +240,8 @@ impl Proof {
             return Err(ProofError::OtherPosition { signed, claimed: self.index });
         }
         self.inclusion.verify(&head, &[(self.index, self.statement.leaf())])?;
-        Ok(Proven { id: self.statement.id(), statement, head })
+        let stamped = self.head.stamped();
+        Ok(Proven { id: self.statement.id(), statement, head, stamped })
     }
 }
 

@@ -71,9 +71,20 @@ fn a_proof_says_what_its_publisher_signed() {
         assert_eq!(proven.id, log.sealed[seq].id());
         assert_eq!(proven.statement.header().seq, seq as u64);
         assert_eq!(proven.head, *log.head(6).peek());
+        assert_eq!(proven.stamped, None);
     }
     let Statement::Yank(yank) = verify_proof(GOLDEN).unwrap().statement else { panic!() };
     assert_eq!((yank.version.to_string().as_str(), yank.yanked), ("1.4.0", true));
+}
+
+/// A head carries what was signed over it, so a proof says how fresh it was.
+#[test]
+fn a_proof_says_when_its_head_was_the_newest() {
+    let log = Log::new(1, 6);
+    let head = log.head(6).stamp(&log.key, NOW).unwrap();
+    let (inception, statement) = (log.sealed[0].clone(), log.sealed[4].clone());
+    let proof = Proof::make(inception, statement, head, &log.leaves()).unwrap().encode();
+    assert_eq!(verify_proof(&proof).unwrap().stamped, Some(NOW));
 }
 
 /// Threat row 23: what was signed for one place proves nothing in another.
