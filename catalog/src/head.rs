@@ -198,6 +198,13 @@ impl SealedHead {
         self.head == other.head
     }
 
+    /// Whether this copy of a head is to be kept and not the other: its log stamped it later, or as
+    /// late and more witnesses signed.
+    pub fn is_better_than(&self, other: &Self) -> bool {
+        let rank = |head: &Self| (head.stamped(), head.signatures());
+        self.same_as(other) && self != other && rank(self) > rank(other)
+    }
+
     /// How many signatures it carries: its own and those of witnesses, which nobody checked.
     pub fn signatures(&self) -> usize {
         self.note[self.text_end..].lines().filter(|line| line.starts_with(DASH)).count()

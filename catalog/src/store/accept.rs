@@ -491,7 +491,9 @@ fn write(
             if placed == Placed::New {
                 batch.charge(&log.publisher, 1, 0)?;
             }
-            Ok(written(placed))
+            // An honest peer may hold the other branch of a fork.
+            let contested = placed == Placed::Contradicts && batch.log(log)?.is_forked();
+            Ok(written(if contested { Placed::Enough } else { placed }))
         }
         Checked::Head { log, sealed } => Ok(match batch.pin(log, sealed)? {
             Pinned::New | Pinned::Promised => Written::New,

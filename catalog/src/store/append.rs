@@ -160,8 +160,7 @@ fn begin(
     }
     publishers::meet(batch.tables, &log.publisher, identity.alias(), Trust::Own, now)?;
     let (end, row) = (batch.end(&log)?, batch.log(&log)?);
-    let promised = row.promised()?.map_or(0, |head| head.peek().size);
-    let (have, known) = (row.contiguous, end.max(promised));
+    let (have, known) = (row.contiguous, end.max(row.promised()?));
     if have != known || row.unvouched > 0 {
         return Err(AppendError::Behind { have: have.saturating_sub(row.unvouched), known });
     }

@@ -15,7 +15,7 @@ use std::collections::{HashMap, HashSet};
 use redb::ReadableTable;
 
 use super::rows::{
-    ChangeRow, Entered, Leaf, LogRow, PublisherRow, RIVALS_MAX, Told, Trust, head_of,
+    ChangeRow, Entered, Leaf, LogRow, Merged, PublisherRow, RIVALS_MAX, Told, Trust, head_of,
 };
 use super::tables::{
     LEAVES, LOGS, LogId, META_NEXT, META_STRANGERS, RECORDS, Tables, all, get, get_number,
@@ -206,7 +206,7 @@ impl<'a, 't> Batch<'a, 't> {
         unvouched_max: u64,
     ) -> Result<Placed, StoreError> {
         let row = self.log(log)?;
-        let promised = row.promised()?.is_some_and(|head| seq < head.peek().size);
+        let promised = seq < row.promised()?;
         if !promised && (seq > row.contiguous || row.unvouched >= unvouched_max) {
             return Ok(Placed::TooFar);
         }
@@ -245,6 +245,9 @@ impl<'a, 't> Batch<'a, 't> {
         put(&mut self.tables.leaves, &key, &Leaf::encode_all(&leaves))?;
         let is_bare = leaves[0].statement.is_none();
         let row = self.log(log)?;
+        if placed == Placed::Rival && row.contested == 0 {
+            row.contested = seq + 1;
+        }
         if !vouched {
             row.unvouched = row.unvouched + u64::from(is_bare) - u64::from(was_bare);
         }
@@ -268,15 +271,23 @@ impl<'a, 't> Batch<'a, 't> {
     /// ahead of them is kept as a promise.
     pub fn pin(&mut self, log: &LogId, sealed: &SealedHead) -> Result<Pinned, StoreError> {
         self.keep_promise(log)?;
-        let (row, head) = (self.log(log)?, sealed.peek());
-        let (pinned, contiguous) = (row.tree.size(), row.contiguous);
-        if head.size < pinned {
-            self.check_older(log, sealed, pinned)
-        } else if head.size > contiguous {
-            self.promise(log, sealed)
-        } else {
-            self.vouch(log, sealed)
+        let before = self.log(log)?.clone();
+        let merged = self.log(log)?.merge(sealed)?;
+        self.tell_heads(log, &before)?;
+        let size = sealed.peek().size;
+        if size < before.tree.size() {
+            return self.check_older(log, sealed, before.tree.size());
         }
+        if size <= before.contiguous {
+            return self.vouch(log, sealed);
+        }
+        let (newest, heads) = (before.promised()?.max(size), self.log(log)?.heads()?.len());
+        Ok(match merged {
+            Merged::Known => Pinned::Known,
+            Merged::New if heads == 1 => Pinned::Promised,
+            Merged::Other if size < newest => Pinned::Older { newest },
+            Merged::New | Merged::Other => Pinned::Forked,
+        })
     }
 
     /// Pins the promised heads of all logs of this batch whose leaves are here by now.
@@ -291,59 +302,31 @@ impl<'a, 't> Batch<'a, 't> {
 
     fn keep_promise(&mut self, log: &LogId) -> Result<(), StoreError> {
         let row = self.log(log)?;
-        let Some(promised) = row.promised()? else { return Ok(()) };
-        // A log that contradicts its very first head would be hashed in vain each time.
-        let broken = row.rival()?.is_some_and(|rival| rival.same_as(&promised));
-        if promised.peek().size > row.contiguous || broken {
+        // The usual case, without reading any head.
+        if row.newest.is_empty() {
             return Ok(());
         }
-        match self.vouch(log, &promised)? {
-            Pinned::Mismatch { sent } => self.refuted.push(Refuted { log: *log, sent }),
-            Pinned::Forked => self.break_promise(log)?,
-            _ => {}
+        let (pinned, contiguous, forked) = (row.tree.size(), row.contiguous, row.is_forked());
+        for head in row.heads()? {
+            let size = head.peek().size;
+            if size <= pinned || size > contiguous {
+                continue;
+            }
+            if forked {
+                // It may have been in vain before, and be again.
+                let Some(left) = self.rehash.checked_sub(size - pinned) else { continue };
+                self.rehash = left;
+            }
+            match self.vouch(log, &head)? {
+                Pinned::Mismatch { sent } => {
+                    self.refuted.push(Refuted { log: *log, sent });
+                    break;
+                }
+                Pinned::New => break,
+                _ => {}
+            }
         }
         Ok(())
-    }
-
-    /// Turns a promised head that signed leaves contradict into proof of it.
-    fn break_promise(&mut self, log: &LogId) -> Result<(), StoreError> {
-        let before = self.log(log)?.clone();
-        let row = self.log(log)?;
-        // Whatever it was at odds with before may be the truth.
-        row.rival = row.promised.clone();
-        if !row.head.is_empty() {
-            row.promised.clear();
-        }
-        self.tell_heads(log, &before)
-    }
-
-    /// Keeps a head that is ahead of the leaves, if it is the largest one.
-    fn promise(&mut self, log: &LogId, sealed: &SealedHead) -> Result<Pinned, StoreError> {
-        let before = self.log(log)?.clone();
-        let rival = before.rival()?;
-        if rival.as_ref().is_some_and(|rival| rival.same_as(sealed)) {
-            return Ok(Pinned::Forked);
-        }
-        if let Some(there) = before.promised()? {
-            let (there_size, size) = (there.peek().size, sealed.peek().size);
-            if there.same_as(sealed) {
-                keep_cosigned(&mut self.log(log)?.promised, &there, sealed);
-                return Ok(Pinned::Known);
-            }
-            if there_size == size {
-                return self.keep_rival(log, sealed);
-            }
-            // Two heads that exclude each other stay until the leaves show which is true.
-            if rival.is_some_and(|rival| rival.peek().size == there_size) {
-                return Ok(Pinned::Forked);
-            }
-            if there_size > size {
-                return Ok(Pinned::Older { newest: there_size });
-            }
-        }
-        self.log(log)?.promised = sealed.encode().to_vec();
-        self.tell_heads(log, &before)?;
-        Ok(Pinned::Promised)
     }
 
     /// Pins a head whose leaves are here.
@@ -362,8 +345,8 @@ impl<'a, 't> Batch<'a, 't> {
             return self.refuse_root(log, &bare, sealed);
         }
         if head.size == pinned && !before.head.is_empty() {
-            if let Some(there) = head_of(&before.head)? {
-                keep_cosigned(&mut self.log(log)?.head, &there, sealed);
+            if head_of(&before.head)?.is_some_and(|there| sealed.is_better_than(&there)) {
+                self.log(log)?.head = sealed.encode().to_vec();
             }
             return Ok(Pinned::Known);
         }
@@ -375,12 +358,9 @@ impl<'a, 't> Batch<'a, 't> {
         row.unvouched -= bare.len() as u64;
         row.tree = tree;
         row.head = sealed.encode().to_vec();
-        if before.promised()?.is_some_and(|promised| promised.peek().size <= row.contiguous) {
-            row.promised.clear();
-        }
-        if before.rival()?.is_some_and(|rival| rival.same_as(sealed)) {
-            row.rival.clear();
-        }
+        // What was the newest may have been the old pinned one, which is not written twice.
+        row.merge(sealed)?;
+        row.settle_newest()?;
         self.tell_heads(log, &before)?;
         Ok(Pinned::New)
     }
@@ -404,7 +384,7 @@ impl<'a, 't> Batch<'a, 't> {
         if tree.root() == head.root {
             return Ok(Pinned::Older { newest: pinned });
         }
-        self.keep_rival(log, sealed)
+        self.forked(log, sealed)
     }
 
     /// The size and root of everything that a log has without a gap.
@@ -436,15 +416,11 @@ impl<'a, 't> Batch<'a, 't> {
             let sent = bare.iter().all(|(seq, _)| self.bare.contains(&(*log, *seq)));
             return Ok(Pinned::Mismatch { sent });
         }
-        self.keep_rival(log, sealed)
+        self.forked(log, sealed)
     }
 
-    fn keep_rival(&mut self, log: &LogId, sealed: &SealedHead) -> Result<Pinned, StoreError> {
-        let before = self.log(log)?.clone();
-        if before.rival.is_empty() {
-            self.log(log)?.rival = sealed.encode().to_vec();
-            self.tell_heads(log, &before)?;
-        }
+    fn forked(&mut self, log: &LogId, sealed: &SealedHead) -> Result<Pinned, StoreError> {
+        self.log(log)?.prove(std::slice::from_ref(sealed));
         Ok(Pinned::Forked)
     }
 
@@ -477,15 +453,6 @@ impl<'a, 't> Batch<'a, 't> {
     }
 }
 
-/// Keeps of two copies of one head the one that its log stamped later, then the one that more
-/// witnesses signed.
-fn keep_cosigned(kept: &mut Vec<u8>, there: &SealedHead, sealed: &SealedHead) {
-    let rank = |head: &SealedHead| (head.stamped(), head.signatures());
-    if there != sealed && rank(sealed) > rank(there) {
-        *kept = sealed.encode().to_vec();
-    }
-}
-
 /// How far we know one log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogState {
@@ -497,17 +464,19 @@ pub struct LogState {
     pub leaves: u64,
     /// The pinned head; absent until all its leaves are here.
     pub head: Option<SealedHead>,
-    /// A signed head that is ahead of the leaves that we hold.
+    /// The largest signed head, when it is ahead of the leaves that we hold.
     pub promised: Option<SealedHead>,
-    /// A signed head that contradicts another one, or the leaves: proof that the publisher forked
-    /// this log.
-    pub rival: Option<SealedHead>,
+    /// Proof that the publisher forked this log: two heads of one size, or one that the signed
+    /// leaves contradict. Or nothing.
+    pub proof: Vec<SealedHead>,
+    /// A position that the publisher gave to two statements.
+    pub contested: Option<u64>,
 }
 
 impl LogState {
     /// Whether there is proof that the publisher forked this log.
     pub fn is_forked(&self) -> bool {
-        self.rival.is_some()
+        !self.proof.is_empty() || self.contested.is_some()
     }
 }
 
@@ -543,7 +512,10 @@ impl Store {
 
 fn log_state(log: LogId, row: &LogRow) -> Result<LogState, StoreError> {
     let (size, leaves, head) = (row.tree.size(), row.contiguous, head_of(&row.head)?);
-    Ok(LogState { log, size, leaves, head, promised: row.promised()?, rival: row.rival()? })
+    let promised = row.heads()?.into_iter().find(|head| head.peek().size > leaves);
+    let proof = row.proof.iter().filter_map(|note| head_of(note).transpose());
+    let (proof, contested) = (proof.collect::<Result<_, _>>()?, row.contested.checked_sub(1));
+    Ok(LogState { log, size, leaves, head, promised, proof, contested })
 }
 
 /// The record with this id, as it was sealed.

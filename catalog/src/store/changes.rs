@@ -41,7 +41,7 @@ pub enum ChangeItem {
         /// The leaf hash of the statement there.
         hash: Sha256Digest,
     },
-    /// The head of a log: the newest one, or one that contradicts it.
+    /// The largest head of a log, or one of two that exclude each other.
     Head(SealedHead),
 }
 

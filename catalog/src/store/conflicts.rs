@@ -1,6 +1,6 @@
 //! What publishers signed that cannot all be true, and what a person here decided about it.
 //!
-//! A fork (two heads of one log that exclude each other) freezes its publisher here: no reference
+//! A fork (two heads of one log that exclude each other, or two statements at one position) freezes its publisher here: no reference
 //! means anything of theirs any more but a release named by its own id, until a person says which
 //! head to go on with, or to go on all the same. A contested version (two releases of one version)
 //! is picked by no range until a person says which release is meant.
@@ -11,13 +11,13 @@
 
 use super::batch::record;
 use super::items::item_of_head;
-use super::rows::{Leaf, LogRow, Reader, Standing, decode_ids, statement_id, version_of};
+use super::rows::{Leaf, LogRow, Reader, Standing, decode_ids, head_of, statement_id, version_of};
 use super::tables::{
     DECISIONS, LEAVES, LOGS, LogId, RECORDS, VERSIONS, all, get, leaf_key, of_package_key,
     package_item_key, put, remove, with_prefix,
 };
 use super::{Store, StoreError, View};
-use crate::digest::Sha256Digest;
+use crate::digest::{Digest, Sha256Digest};
 use crate::head::SealedHead;
 use crate::identity::PublisherId;
 use crate::release::{PackageId, ReleaseId};
@@ -41,9 +41,14 @@ pub enum Subject {
 /// What proves it to anybody.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Evidence {
-    /// Two signed heads; or one, which the signed statements of its log contradict. The one that
-    /// is pinned, or was first, comes first.
-    Heads(Vec<SealedHead>),
+    /// What the publisher signed about one log.
+    Fork {
+        /// Every head that is known of it: two of one size, or one that its statements contradict,
+        /// come last.
+        heads: Vec<SealedHead>,
+        /// The two statements at one position, where that is the proof; or none.
+        statements: Vec<StatementId>,
+    },
     /// Two releases of the version; the one that came first is first.
     Releases(Vec<ReleaseId>),
     /// Two statements at one position of a log, one of which is the release.
@@ -140,10 +145,10 @@ impl Store {
             (head.peek().size, &head.peek().root) == (size, root)
         };
         let involved = match (&conflict.evidence, decision) {
-            (Evidence::Heads(heads), Decision::KeepHead { size, root }) => {
+            (Evidence::Fork { heads, .. }, Decision::KeepHead { size, root }) => {
                 heads.iter().any(|head| of_head(*size, root, head))
             }
-            (Evidence::Heads(_), Decision::Lift) => true,
+            (Evidence::Fork { .. }, Decision::Lift) => true,
             (Evidence::Releases(ids) | Evidence::Statements(ids), Decision::KeepRelease(id)) => {
                 ids.contains(id) && self.is_release_of(subject, id)?
             }
@@ -206,10 +211,23 @@ impl View {
     }
 
     fn fork(&self, log: LogId, row: &LogRow) -> Result<Option<Conflict>, StoreError> {
-        let Some(rival) = row.rival()? else { return Ok(None) };
-        let first = super::rows::head_of(&row.head)?.or(row.promised()?);
-        let first = first.filter(|first| !first.same_as(&rival));
-        let evidence = Evidence::Heads(first.into_iter().chain([rival]).collect());
+        if !row.is_forked() {
+            return Ok(None);
+        }
+        let proof = row.proof.iter().filter_map(|note| head_of(note).transpose());
+        let proof = proof.collect::<Result<Vec<_>, _>>()?;
+        let mut heads: Vec<SealedHead> = Vec::new();
+        for head in head_of(&row.head)?.into_iter().chain(row.heads()?) {
+            if !proof.iter().chain(&heads).any(|there| there.same_as(&head)) {
+                heads.push(head);
+            }
+        }
+        heads.extend(proof);
+        let statements = match row.contested.checked_sub(1) {
+            Some(seq) => self.statements(&log, seq)?,
+            None => Vec::new(),
+        };
+        let evidence = Evidence::Fork { heads, statements };
         let subject = Subject::Log(log);
         let decided = self.decision(&subject, &evidence)?;
         Ok(Some(Conflict { subject, evidence, decided }))
@@ -240,7 +258,11 @@ impl View {
         let state = self.key_state(&header.publisher)?;
         let state = state.ok_or(StoreError::damaged("a missing publisher"))?;
         let log = LogId { publisher: header.publisher, key: sealed.log_key(&state) };
-        let row = get(&self.rows(LEAVES)?, &leaf_key(&log, header.seq))?;
+        self.statements(&log, header.seq)
+    }
+
+    fn statements(&self, log: &LogId, seq: u64) -> Result<Vec<StatementId>, StoreError> {
+        let row = get(&self.rows(LEAVES)?, &leaf_key(log, seq))?;
         let leaves = Leaf::decode_all(&row.ok_or(StoreError::damaged("a leaf"))?)?;
         Ok(leaves.into_iter().filter_map(|leaf| leaf.statement).collect())
     }
@@ -272,12 +294,16 @@ impl View {
 }
 
 impl Evidence {
-    /// What a decision about it is bound to: a fork is decided for the head that contradicts the
-    /// log, whatever comes on top of the log; a version whatever else is signed for it.
+    /// What a decision about it is bound to: a fork is decided for the statements or heads that
+    /// prove it, whatever comes on top of the log; a version whatever else is signed for it.
     fn proof(&self) -> [u8; 32] {
         match self {
-            Self::Heads(heads) => {
-                heads.last().map_or([0; 32], |rival| *item_of_head(rival).as_bytes())
+            Self::Fork { heads, statements } if statements.is_empty() => {
+                heads.last().map_or([0; 32], |head| *item_of_head(head).as_bytes())
+            }
+            Self::Fork { statements, .. } => {
+                let ids: Vec<u8> = statements.iter().flat_map(|id| *id.as_bytes()).collect();
+                *Digest::of(&ids).as_bytes()
             }
             Self::Releases(_) | Self::Statements(_) => [0; 32],
         }
@@ -384,7 +410,7 @@ mod tests {
         // What spreads is enough for the next one to see it.
         theirs.accept(store.sent_to(Reader::Local, 0), NOW).unwrap();
         assert!(theirs.is_frozen(&acme.publisher()).unwrap());
-        assert_eq!(theirs.conflicts().unwrap(), store.conflicts().unwrap());
+        assert_eq!(theirs.conflicts().unwrap().len(), 1);
         (store, heads)
     }
 
@@ -399,7 +425,8 @@ mod tests {
         let (store, heads) = forked(&acme);
         let conflicts = store.conflicts().unwrap();
         assert_eq!(conflicts.len(), 1);
-        assert_eq!(conflicts[0].evidence, Evidence::Heads(heads.to_vec()));
+        let Evidence::Fork { heads: shown, .. } = &conflicts[0].evidence else { panic!("a fork") };
+        assert!(shown.len() == 2 && heads.iter().all(|head| shown.contains(head)));
         let subject = &conflicts[0].subject;
         for reference in ["graphdb", "graphdb@1.0.0", "graphdb@^1"] {
             assert!(matches!(find(&store, reference), Err(LookupError::Frozen { .. })));
@@ -434,13 +461,12 @@ mod tests {
         let (store, _) = forked(&acme);
         let subject = store.conflicts().unwrap().remove(0).subject;
         store.decide(&subject, &Decision::Lift, NOW).unwrap();
-        // The log goes on, then turns out to have promised something else as well.
+        // More of the log changes nothing; two statements at one position are new proof.
         let next = sealed(&acme, 2, "1.1.0", "");
-        let promised =
-            head(&acme, &[&sealed(&acme, 1, "1.0.0", ""), &sealed(&acme, 2, "7.7.7", "")]);
-        store.accept(vec![Incoming::Head(promised)], NOW).unwrap();
-        assert!(!store.is_frozen(&acme.publisher()).unwrap());
         store.accept(vec![Incoming::Statement(next)], NOW).unwrap();
+        assert!(!store.is_frozen(&acme.publisher()).unwrap());
+        let other = sealed(&acme, 1, "6.6.6", "");
+        store.accept(vec![Incoming::Statement(other)], NOW).unwrap();
         assert!(store.is_frozen(&acme.publisher()).unwrap());
         assert_eq!(store.verify().unwrap(), []);
     }
@@ -479,13 +505,18 @@ mod tests {
         let ids = rivals.each_ref().map(SealedStatement::id);
         let sent = [acme.inception().clone()].into_iter().chain(rivals).map(Incoming::Statement);
         store.accept(sent.collect(), NOW).unwrap();
-        let conflicts = store.conflicts().unwrap();
-        assert_eq!(conflicts.len(), 2);
+        let mut conflicts = store.conflicts().unwrap();
+        assert_eq!(conflicts.len(), 3, "the log, and both versions");
+        let fork = conflicts.remove(0);
+        let Evidence::Fork { statements, .. } = &fork.evidence else { panic!("{fork:?}") };
+        assert!(statements.len() == 2 && ids.iter().all(|id| statements.contains(id)));
         for (conflict, id) in conflicts.iter().zip(ids) {
             let Evidence::Statements(shown) = &conflict.evidence else { panic!("{conflict:?}") };
             assert!(shown.len() == 2 && ids.iter().all(|id| shown.contains(id)));
             store.decide(&conflict.subject, &Decision::KeepRelease(id), NOW).unwrap();
         }
+        assert!(matches!(find(&store, "graphdb"), Err(LookupError::Frozen { .. })));
+        store.decide(&fork.subject, &Decision::Lift, NOW).unwrap();
         assert_eq!(find(&store, "graphdb").unwrap().row.id, ids[1]);
         let wrong = store.decide(&conflicts[0].subject, &Decision::KeepRelease(ids[1]), NOW);
         assert!(matches!(wrong, Err(DecideError::NotInvolved)), "it is of another version");

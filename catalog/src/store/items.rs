@@ -30,8 +30,8 @@ use crate::time::Timestamp;
 /// One of the sets of items that nodes compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ItemSet {
-    /// What has to reach everybody first: the newest head of each log, heads that contradict it,
-    /// and the inceptions, yanks and channel moves that everybody may read.
+    /// What has to reach everybody first: the largest head of each log (two when they exclude each
+    /// other), and the inceptions, yanks and channel moves that everybody may read.
     Urgent,
     /// Every settled position of every log. It only grows.
     Log,

@@ -7,9 +7,9 @@ use std::borrow::Cow;
 
 use super::batch::record;
 use super::items::replay;
-use super::rows::{LogRow, Reader, Told, statement_id};
+use super::rows::{Leaf, LogRow, Reader, Told, head_of, statement_id};
 use super::tables::{
-    self, FORMAT, LogId, META_FORMAT, RECORDS, Tables, all, number, of_leaf_key, put,
+    self, FORMAT, LogId, META_FORMAT, RECORDS, Tables, all, number, of_leaf_key, put, with_prefix,
 };
 use super::{StoreError, View};
 use crate::log::LogTree;
@@ -22,7 +22,10 @@ pub(super) fn run(view: &View, tables: &mut Tables<'_>) -> Result<(), StoreError
     let logs = view.rows(tables::LOGS)?;
     for row in all(&logs)? {
         let (key, row) = row?;
-        put(&mut tables.logs, key.value(), &log_row(row.value())?.encode())?;
+        let log = LogId::of_row_key(key.value())?;
+        let mut row = log_row(row.value())?;
+        row.contested = contested(view, &log)?;
+        put(&mut tables.logs, key.value(), &row.encode())?;
     }
     let changes = view.rows(tables::CHANGES)?;
     let told = all(&changes)?.map(|row| {
@@ -39,20 +42,36 @@ pub(super) fn run(view: &View, tables: &mut Tables<'_>) -> Result<(), StoreError
     put(&mut tables.meta, META_FORMAT, &FORMAT.to_be_bytes())
 }
 
-/// A log as format 1 had it: without promised heads.
+/// A log as format 1 had it: without heads that are ahead of the leaves.
 fn log_row(row: &[u8]) -> Result<LogRow, StoreError> {
     let mut row = Reader(row);
-    let read = LogRow {
+    let mut read = LogRow {
         contiguous: row.number()?,
         unvouched: row.number()?,
         head_change: row.number()?,
         tree: LogTree::decode(row.sized()?).map_err(|_| StoreError::damaged("a log's tree"))?,
         head: row.sized()?.to_vec(),
-        promised: Vec::new(),
-        rival: row.sized()?.to_vec(),
+        ..LogRow::default()
     };
+    let rival = head_of(row.sized()?)?;
     row.end()?;
+    if let Some(rival) = rival {
+        read.merge(&rival)?;
+        read.prove(&[rival]);
+    }
     Ok(read)
+}
+
+/// One more than the first position that was given to two statements; 0 when there is none.
+fn contested(view: &View, log: &LogId) -> Result<u64, StoreError> {
+    let leaves = view.rows(tables::LEAVES)?;
+    for row in with_prefix(&leaves, &log.row_key())? {
+        let (place, row) = row?;
+        if Leaf::decode_all(row.value())?.len() > 1 {
+            return Ok(of_leaf_key(place.value())?.1 + 1);
+        }
+    }
+    Ok(0)
 }
 
 /// A change as format 1 had it: without the sets that its item entered. Bare hashes were told of
@@ -99,7 +118,8 @@ mod tests {
                 for number in [row.contiguous, row.unvouched, row.head_change] {
                     old.extend(number.to_be_bytes());
                 }
-                for bytes in [&row.tree.encode(), &row.head, &row.rival] {
+                let rival = row.proof.last().cloned().unwrap_or_default();
+                for bytes in [&row.tree.encode(), &row.head, &rival] {
                     old.extend((bytes.len() as u32).to_be_bytes());
                     old.extend_from_slice(bytes);
                 }

@@ -1,6 +1,7 @@
 //! The values of the tables, byte by byte. Each layout is pinned by a test on its exact bytes.
 
 use super::StoreError;
+use super::items::item_of_head;
 use super::tables::{LogId, leaf_key, number, of_leaf_key};
 use crate::digest::Sha256Digest;
 use crate::head::SealedHead;
@@ -94,61 +95,138 @@ pub(super) struct LogRow {
     pub tree: LogTree,
     /// The pinned head, as it was signed; empty when there is none.
     pub head: Vec<u8>,
-    /// A signed head whose leaves are not all here: it is pinned when they are. Or empty.
-    pub promised: Vec<u8>,
-    /// A signed head that contradicts another, or the leaves: proof that the log was forked. Or
-    /// empty.
-    pub rival: Vec<u8>,
-    /// The sequence number of the change that tells of the heads.
+    /// The heads of the largest size that was signed, if these are others than the pinned one: one,
+    /// or of several the two with the smallest items. So all who saw the same heads have the same.
+    pub newest: Vec<Vec<u8>>,
+    /// Two heads of one size, or one that the leaves contradict: the first proof that came.
+    pub proof: Vec<Vec<u8>>,
+    /// One more than a position that was given to two statements; 0 when there is none.
+    pub contested: u64,
+    /// The sequence number of the change that tells of the newest heads.
     pub head_change: u64,
+}
+
+/// What became of a head among the newest ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Merged {
+    /// It is one of them now.
+    New,
+    /// It was one of them.
+    Known,
+    /// Others are larger, or of its size and before it.
+    Other,
 }
 
 impl LogRow {
     pub fn encode(&self) -> Vec<u8> {
         let mut row = Vec::new();
-        for number in [self.contiguous, self.unvouched, self.head_change] {
+        for number in [self.contiguous, self.unvouched, self.head_change, self.contested] {
             row.extend_from_slice(&number.to_be_bytes());
         }
-        for bytes in [&self.tree.encode(), &self.head, &self.promised, &self.rival] {
+        let note = |notes: &[Vec<u8>], at: usize| notes.get(at).cloned().unwrap_or_default();
+        for bytes in [
+            self.tree.encode(),
+            self.head.clone(),
+            note(&self.newest, 0),
+            note(&self.newest, 1),
+            note(&self.proof, 0),
+            note(&self.proof, 1),
+        ] {
             // Trees and heads are at most some 2 KiB.
             row.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
-            row.extend_from_slice(bytes);
+            row.extend_from_slice(&bytes);
         }
         row
     }
 
     pub fn decode(row: &[u8]) -> Result<Self, StoreError> {
         let mut row = Reader(row);
-        let read = Self {
-            contiguous: row.number()?,
-            unvouched: row.number()?,
-            head_change: row.number()?,
-            tree: LogTree::decode(row.sized()?).map_err(|_| StoreError::damaged("a log's tree"))?,
-            head: row.sized()?.to_vec(),
-            promised: row.sized()?.to_vec(),
-            rival: row.sized()?.to_vec(),
+        let [contiguous, unvouched, head_change, contested] =
+            [row.number()?, row.number()?, row.number()?, row.number()?];
+        let tree =
+            LogTree::decode(row.sized()?).map_err(|_| StoreError::damaged("a log's tree"))?;
+        let head = row.sized()?.to_vec();
+        let mut two = || {
+            let notes = [row.sized()?.to_vec(), row.sized()?.to_vec()];
+            Ok::<_, StoreError>(notes.into_iter().filter(|note| !note.is_empty()).collect())
         };
+        let (newest, proof) = (two()?, two()?);
         row.end()?;
-        Ok(read)
+        Ok(Self { contiguous, unvouched, tree, head, newest, proof, contested, head_change })
     }
 
-    /// The heads that everybody should see: the largest that is known, which may be ahead of what
-    /// is here, and one that contradicts it.
+    /// The heads that everybody should see: the largest that were signed, which may be ahead of what
+    /// is here; two when they exclude each other.
     pub fn heads(&self) -> Result<Vec<SealedHead>, StoreError> {
-        let newest = head_of(if self.promised.is_empty() { &self.head } else { &self.promised })?;
-        let same = |rival: &SealedHead| newest.as_ref().is_some_and(|head| head.same_as(rival));
-        let rival = self.rival()?.filter(|rival| !same(rival));
-        Ok(newest.into_iter().chain(rival).collect())
+        match self.newest.as_slice() {
+            [] => Ok(head_of(&self.head)?.into_iter().collect()),
+            newest => newest.iter().filter_map(|note| head_of(note).transpose()).collect(),
+        }
     }
 
-    /// The head that leaves are still missing for.
-    pub fn promised(&self) -> Result<Option<SealedHead>, StoreError> {
-        head_of(&self.promised)
+    /// The size of the largest head that was signed; 0 without one.
+    pub fn promised(&self) -> Result<u64, StoreError> {
+        Ok(self.heads()?.first().map_or(0, |head| head.peek().size))
     }
 
-    /// The head that contradicts another.
-    pub fn rival(&self) -> Result<Option<SealedHead>, StoreError> {
-        head_of(&self.rival)
+    /// Counts a head, which its publisher signed, among the newest if it is one of them.
+    pub fn merge(&mut self, sealed: &SealedHead) -> Result<Merged, StoreError> {
+        let mut heads = self.heads()?;
+        let size = sealed.peek().size;
+        let largest = heads.first().map_or(0, |head| head.peek().size);
+        if let Some(there) = heads.iter_mut().find(|there| there.same_as(sealed)) {
+            if sealed.is_better_than(there) {
+                *there = sealed.clone();
+                self.set_newest(&heads)?;
+            }
+            return Ok(Merged::Known);
+        }
+        if !heads.is_empty() && size < largest {
+            return Ok(Merged::Other);
+        }
+        if size > largest {
+            heads.clear();
+        }
+        heads.push(sealed.clone());
+        heads.sort_by_key(item_of_head);
+        if heads.len() > 1 {
+            self.prove(&heads[..2]);
+        }
+        heads.truncate(2);
+        self.set_newest(&heads)?;
+        let is_there = heads.iter().any(|head| head.same_as(sealed));
+        Ok(if is_there { Merged::New } else { Merged::Other })
+    }
+
+    fn set_newest(&mut self, heads: &[SealedHead]) -> Result<(), StoreError> {
+        self.newest = heads.iter().map(|head| head.encode().to_vec()).collect();
+        self.settle_newest()
+    }
+
+    /// Writes the newest head once where it is the pinned one.
+    pub fn settle_newest(&mut self) -> Result<(), StoreError> {
+        if let ([newest], Some(pinned)) = (self.newest.as_slice(), head_of(&self.head)?)
+            && let Some(newest) = head_of(newest)?
+            && newest.same_as(&pinned)
+        {
+            if newest.is_better_than(&pinned) {
+                self.head = newest.encode().to_vec();
+            }
+            self.newest.clear();
+        }
+        Ok(())
+    }
+
+    /// Keeps the first proof that the log was forked.
+    pub fn prove(&mut self, heads: &[SealedHead]) {
+        if self.proof.is_empty() {
+            self.proof = heads.iter().map(|head| head.encode().to_vec()).collect();
+        }
+    }
+
+    /// Whether its publisher signed what cannot all be true.
+    pub fn is_forked(&self) -> bool {
+        !self.proof.is_empty() || self.contested > 0
     }
 }
 
@@ -422,14 +500,16 @@ mod tests {
             unvouched: 1,
             tree,
             head: b"head".to_vec(),
-            promised: b"next".to_vec(),
-            rival: Vec::new(),
+            newest: vec![b"next".to_vec()],
+            proof: vec![b"one".to_vec(), b"other".to_vec()],
+            contested: 3,
             head_change: 9,
         };
         let expected = [
             "0000000000000002",
             "0000000000000001",
             "0000000000000009",
+            "0000000000000003",
             "00000029",
             "010000000000000001",
             &"44".repeat(32),
@@ -438,6 +518,10 @@ mod tests {
             "00000004",
             "6e657874",
             "00000000",
+            "00000003",
+            "6f6e65",
+            "00000005",
+            "6f74686572",
         ];
         assert_eq!(hex::encode(row.encode()), expected.concat());
         assert_eq!(LogRow::decode(&row.encode()).unwrap(), row);

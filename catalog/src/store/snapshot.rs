@@ -65,7 +65,7 @@ pub enum ItemChange {
         seq: u64,
         /// Whose heads they are.
         log: LogId,
-        /// The newest one, and one that contradicts it if there is proof of a fork.
+        /// The largest one, or two of one size that exclude each other.
         items: Vec<ItemId>,
     },
 }

@@ -16,10 +16,10 @@ use super::batch::record;
 use super::conflicts::decision_of_row;
 use super::holds::hold_of_row;
 use super::installs::install_of_row;
-use super::items::replay;
+use super::items::{item_of_head, replay};
 use super::peers::peer_of_row;
 use super::registers::{register_key, sealed_of};
-use super::rows::{ChangeRow, Leaf, LogRow, PublisherRow, Trust};
+use super::rows::{ChangeRow, Leaf, LogRow, PublisherRow, Trust, head_of};
 use super::tables::{
     self, Definition, LogId, Rows, Tables, all, digest_of, get, get_number, leaf_key, number,
     of_leaf_key, publisher_of, with_prefix,
@@ -215,6 +215,7 @@ impl Check {
             let (log, row) = (LogId::of_row_key(key)?, LogRow::decode(row)?);
             known.insert(log);
             let (mut tree, mut bare, mut contiguous) = (LogTree::new(), 0, 0);
+            let mut contested = BTreeSet::new();
             for leaf in with_prefix(&leaves, key)? {
                 let (place, leaf) = leaf?;
                 let ((_, seq), Ok(leaf)) =
@@ -225,13 +226,21 @@ impl Check {
                 if seq == contiguous {
                     contiguous += 1;
                 }
+                if leaf.len() > 1 {
+                    contested.insert(seq + 1);
+                }
                 if seq >= row.tree.size() {
                     bare += u64::from(leaf[0].statement.is_none());
                 } else if seq == tree.size() {
                     tree.append(leaf[0].hash);
                 }
             }
-            if (row.contiguous, row.unvouched, &row.tree) != (contiguous, bare, &tree) {
+            let is_contested = match row.contested {
+                0 => contested.is_empty(),
+                position => contested.contains(&position),
+            };
+            let counted = (row.contiguous, row.unvouched, &row.tree) == (contiguous, bare, &tree);
+            if !counted || !is_contested || !are_newest(&row) {
                 check.fault(tables::LOGS, key, Problem::Differs);
             }
             let inception = StatementId::from_digest(*log.publisher.digest());
@@ -253,7 +262,7 @@ impl Check {
             } else if row.tree.size() > 0 {
                 check.fault(tables::LOGS, key, Problem::Unfounded);
             }
-            for note in [&row.promised, &row.rival].into_iter().filter(|note| !note.is_empty()) {
+            for note in row.newest.iter().chain(&row.proof) {
                 if open(note).is_none_or(|head| head.key != log.key) {
                     check.fault(tables::LOGS, key, Problem::Forged);
                 }
@@ -425,6 +434,26 @@ impl Check {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether the newest heads of a log are one, or two that exclude each other, and no smaller than
+/// the pinned one, which is not written twice.
+fn are_newest(row: &LogRow) -> bool {
+    let Ok(heads) = row.heads() else { return false };
+    let pinned = head_of(&row.head).ok().flatten();
+    match heads.as_slice() {
+        [] => true,
+        [newest] if row.newest.is_empty() => newest.peek().size == row.tree.size(),
+        [newest] => {
+            newest.peek().size >= row.tree.size() && pinned.is_none_or(|head| !head.same_as(newest))
+        }
+        [one, other] => {
+            one.peek().size == other.peek().size
+                && one.peek().size >= row.tree.size()
+                && item_of_head(one) < item_of_head(other)
+        }
+        _ => false,
     }
 }
 

@@ -207,13 +207,19 @@ fn invented_hashes_are_dropped_when_the_head_comes() {
     assert_eq!((store.logs().unwrap()[0].leaves, store.logs().unwrap()[0].size), (1, 0));
     assert_eq!(store.verify().unwrap(), []);
 
-    // The lie came from somebody else: who brings the head is not to blame.
-    store.accept(vec![bare(&acme, 1, invented)], NOW).unwrap();
-    let accepted = store.accept(vec![head(&acme, &hashes)], NOW).unwrap();
+    // The head is remembered: the next lie is found out when it comes.
+    let log = log_of(&acme);
+    let accepted = store.accept(vec![bare(&acme, 1, invented)], NOW).unwrap();
+    assert_eq!(accepted.refuted, [Refuted { log, sent: true }]);
+
+    // The lie was there before the head: who brings the head is not to blame.
+    let other = super::super::testing::store();
+    other.accept(vec![inception(&acme), bare(&acme, 1, invented)], NOW).unwrap();
+    let accepted = other.accept(vec![head(&acme, &hashes)], NOW).unwrap();
     assert_eq!(reasons(&accepted), [RejectReason::HeadMismatch { sent: false }]);
+    assert_eq!(other.verify().unwrap(), []);
 
     // And a true hash, or the statement itself, replaces it.
-    store.accept(vec![bare(&acme, 1, invented)], NOW).unwrap();
     let items = vec![bare(&acme, 1, hashes[1]), head(&acme, &hashes)];
     assert_eq!(store.accept(items, NOW).unwrap().rejected, []);
     assert_eq!(store.logs().unwrap()[0].size, 2);

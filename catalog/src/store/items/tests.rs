@@ -307,3 +307,54 @@ fn whatever_comes_in_whatever_order_the_items_follow_from_it() {
         assert_eq!(theirs.verify().unwrap(), [], "seed {seed}");
     }
 }
+
+/// A publisher that signed two histories, as from a backup that was restored: whichever a node saw
+/// first and whatever it pinned, those who exchanged all of it know of the fork and have equal sets.
+#[test]
+fn a_fork_with_two_branches_leaves_no_two_nodes_unequal() {
+    for seed in 0..60 {
+        let mut random = Random(seed);
+        let acme = publisher("acme");
+        let branches = [store(), store()];
+        let shared = 1 + random.below(3);
+        for (at, store) in branches.iter().enumerate() {
+            for patch in 0..shared {
+                store.publish(&acme, "graphdb", &format!("1.0.{patch}"));
+            }
+            for patch in 0..1 + random.below(4) {
+                store.publish(&acme, "graphdb", &format!("{}.1.{patch}", at + 2));
+            }
+        }
+        // Nodes that pinned heads of any length, of either branch.
+        let nodes = [store(), store(), store()];
+        for node in &nodes {
+            let from = &branches[random.below(2) as usize];
+            let mut sent = from.sent_to(Reader::Local, 0);
+            let log = log_of(&acme);
+            let size = 1 + random.below(sent.len() as u64 - 2);
+            let leaves = (0..size).map(|seq| from.statements_at(&log, seq).unwrap()[0].leaf());
+            let root = crate::log::root_of(leaves);
+            let head = Head { publisher: log.publisher, key: log.key, size, root };
+            sent.truncate(size as usize);
+            sent.push(Incoming::Head(SealedHead::seal(&head, acme.key())));
+            node.accept(sent, NOW).unwrap();
+        }
+        let all: Vec<_> = branches.iter().chain(&nodes).collect();
+        for _ in 0..4 {
+            for from in &all {
+                for to in &all {
+                    reconcile(from, to, STRANGER);
+                }
+            }
+        }
+        for node in &all {
+            for set in [ItemSet::Urgent, ItemSet::Log] {
+                assert_eq!(ids(node, set), ids(all[0], set), "seed {seed}");
+            }
+            assert!(node.logs().unwrap()[0].is_forked(), "seed {seed}");
+            assert_eq!(node.verify().unwrap(), [], "seed {seed}");
+            let mut follower = Follower::default();
+            follower.catch_up(node, 3);
+        }
+    }
+}
