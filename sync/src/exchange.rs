@@ -25,7 +25,7 @@ use std::collections::{BTreeSet, VecDeque};
 use catalog::ItemId;
 
 use crate::items::{ID_BITS, Items, Prefix};
-use crate::message::{Answer, Ask, Frame, Message, OddBytes, Record, State};
+use crate::message::{Answer, Ask, Frame, Message, Record, State};
 use crate::sketch::Decoder;
 use crate::summary::Summary;
 use crate::view::View;
@@ -52,7 +52,7 @@ pub use size::CELLS_FIRST;
 pub use violation::{Fault, Violation};
 
 use ledger::Ledger;
-use ours::Ours;
+use ours::{Ours, Told};
 use turn::{Piece, Turn};
 use walk::Walk;
 
@@ -74,12 +74,12 @@ pub struct Exchange<I> {
     waits: Waits,
     /// What the peer told about itself.
     peer: Option<State>,
-    peer_odd: Option<OddBytes>,
+    told: Option<Told>,
     /// Cells that have passed from opener to answerer.
     cells: usize,
     /// The opener has introduced itself.
     introduced: bool,
-    /// The answerer has streamed; once is enough.
+    /// Everything was streamed, in either direction; once is enough.
     streamed: bool,
     decoder: Option<Decoder>,
     learned: Learned,
@@ -206,7 +206,7 @@ impl<I: Items> Exchange<I> {
             ledger: Ledger::new(budget, side == Side::Answerer),
             waits: Waits::Peer(Next::First),
             peer: None,
-            peer_odd: None,
+            told: None,
             cells: 0,
             introduced: false,
             streamed: false,
@@ -415,7 +415,7 @@ impl<I: Items> Exchange<I> {
                 Some(_) => match self.turn.pop() {
                     Some(Piece::Say(message)) => {
                         let more = !self.turn.is_empty();
-                        self.say(message, more, &mut outputs);
+                        self.say(*message, more, &mut outputs);
                     }
                     _ => self.leave_out(!self.turn.is_empty(), &mut outputs),
                 },

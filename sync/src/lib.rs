@@ -31,7 +31,7 @@ pub use conversation::Conversation;
 pub use exchange::{Exchange, Violation};
 pub use items::{Items, ItemsError, Prefix, SortedIds};
 pub use keeper::Keeper;
-pub use odd::Odd;
+pub use odd::{FineOdd, Odd};
 pub use sketch::{Cell, Decoder, Decoding, Salt, Sid, Sketch};
 pub use summary::{Checkpoint, Summary};
 pub use trie::Trie;

@@ -75,7 +75,7 @@ pub struct Broken {
     pub by_opener: bool,
     /// What it noticed.
     pub violation: Violation,
-    /// Bytes that it had sent by then, besides records.
+    /// Bytes that it had sent by then, besides frames of records.
     pub overhead_out: u64,
 }
 
@@ -117,13 +117,15 @@ impl Party {
         self.settle();
     }
 
+    /// Lets it claim to hold other ids than it does.
+    #[cfg(test)]
+    pub(crate) fn pretend(&mut self, ids: Vec<ItemId>) {
+        self.summary = Summary::build(&ids.into());
+    }
+
     /// What it would announce.
     pub fn announced(&self) -> Announced {
-        Announced {
-            root: self.summary.root(),
-            count: self.summary.len(),
-            odd: self.summary.odd().to_bytes(),
-        }
+        Announced { root: self.summary.root(), count: self.summary.len(), odd: self.summary.odd() }
     }
 
     /// What an exchange about `view` is given.
@@ -148,7 +150,7 @@ impl Party {
     }
 
     /// Puts what arrived into the set.
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         let arrived = std::mem::take(&mut self.arrived);
         let held = self.ids.0.as_slice();
         let new: Vec<ItemId> =
@@ -172,7 +174,7 @@ impl Party {
     }
 
     /// Does what an exchange asks for; frames go to `wire`.
-    fn carry_out(
+    pub(crate) fn carry_out(
         &mut self,
         exchange: &mut Exchange<SharedIds>,
         outputs: Vec<Output>,

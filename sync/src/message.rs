@@ -28,6 +28,8 @@ pub type CellBytes = [u8; 12];
 pub type SidBytes = [u8; 8];
 /// An odd sketch as it travels.
 pub type OddBytes = [u8; 112];
+/// A fine odd sketch as it travels.
+pub type FineBytes = [u8; 448];
 /// What the caller sends and checks; only bytes here.
 pub type Record = Vec<u8>;
 
@@ -110,12 +112,13 @@ pub struct Cursor {
 }
 
 /// Where a stream is to begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct After {
     /// How far the opener has come.
     pub cursor: Cursor,
     /// Tells whether it got most of what came since from somebody else.
-    pub odd: Odd,
+    #[serde(with = "wire::raw")]
+    pub odd: OddBytes,
 }
 
 /// What a side holds, and whether it would hold more.
@@ -140,7 +143,7 @@ pub struct Hello {
     /// Root, number and appetite.
     pub state: State,
     /// Tells how large the difference is.
-    #[serde(with = "wire::odd")]
+    #[serde(with = "wire::raw")]
     pub odd: OddBytes,
     /// The first cells of its sketch; none where a sketch would not pay.
     #[serde(with = "wire::fixed")]
@@ -152,15 +155,22 @@ pub struct Hello {
 pub struct Answer {
     /// Root, number and appetite.
     pub state: State,
-    /// Tells how large the difference is, unless that is known by now.
-    pub odd: Option<Odd>,
+    /// Tells how large the difference is.
+    pub odd: Telling,
     /// How it goes on.
     pub ask: Ask,
 }
 
-/// An odd sketch in a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Odd(#[serde(with = "wire::odd")] pub OddBytes);
+/// How closely an answer tells how large the difference is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Telling {
+    /// Not at all: it is known by now, or does not matter.
+    Nothing,
+    /// Within a third.
+    Odd(#[serde(with = "wire::raw")] OddBytes),
+    /// Within a sixth: where much differs, that saves more than it takes.
+    Fine(#[serde(with = "wire::raw")] Box<FineBytes>),
+}
 
 /// What the answerer would like the opener to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

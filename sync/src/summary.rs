@@ -1,6 +1,6 @@
 //! What is kept of one set so that it can be compared with that of any other node.
 //!
-//! A [`Trie`], a [`Sketch`] and an [`Odd`] sketch of the same ids, changed together as the set
+//! A [`Trie`], a [`Sketch`] and a [`FineOdd`] sketch of the same ids, changed together as the set
 //! changes and saved together with the place in the store's history that they stand for. A
 //! follower reads what entered and left the set since then and applies it; it may be late, but its
 //! parts always belong together.
@@ -12,7 +12,7 @@
 use catalog::{Digest, ItemId};
 
 use crate::items::{Items, ItemsError, Prefix, SortedIds};
-use crate::odd::{ODD_BYTES, Odd};
+use crate::odd::{FINE_BYTES, FineOdd};
 use crate::sketch::{CELL_BYTES, CELLS, Cell, Salt, Sketch};
 use crate::trie::Trie;
 use crate::trie::rows::{Bucket, Loader, RowChange, RowsError, key_of};
@@ -21,7 +21,7 @@ use crate::trie::rows::{Bucket, Loader, RowChange, RowsError, key_of};
 const FORMAT: u8 = 1;
 
 /// Root, number of ids, number of cells and odd sketch, after the version.
-const HEADER_BYTES: usize = 1 + 32 + 8 + 4 + ODD_BYTES;
+const HEADER_BYTES: usize = 1 + 32 + 8 + 4 + FINE_BYTES;
 
 /// The most cells that a sketch may have, here or in a checkpoint.
 pub const CELLS_MAX: usize = 1 << 20;
@@ -34,7 +34,7 @@ const PAGE_IDS: usize = 4096;
 pub struct Summary {
     trie: Trie,
     sketch: Sketch,
-    odd: Odd,
+    odd: FineOdd,
     /// The size of the set by what was told; that of the trie is by what was read.
     told: u64,
 }
@@ -55,7 +55,7 @@ impl Summary {
     /// `cells`, which are at most [`CELLS_MAX`].
     pub fn with_cells(cells: usize) -> Self {
         let sketch = Sketch::new(cells.clamp(1, CELLS_MAX), Salt::NONE);
-        Self { trie: Trie::new(), sketch, odd: Odd::new(), told: 0 }
+        Self { trie: Trie::new(), sketch, odd: FineOdd::new(), told: 0 }
     }
 
     /// The summary of `ids`.
@@ -154,7 +154,7 @@ impl Summary {
     }
 
     /// Its odd sketch.
-    pub fn odd(&self) -> Odd {
+    pub fn odd(&self) -> FineOdd {
         self.odd
     }
 }
@@ -290,7 +290,7 @@ impl Summary {
             let summary = Self {
                 trie: Trie::new(),
                 sketch: Sketch::from_cells(cells, Salt::NONE),
-                odd: Odd::from_bytes(odd.try_into().ok()?),
+                odd: FineOdd::from_bytes(odd.try_into().ok()?),
                 told: u64::from_be_bytes(told),
             };
             sound.then_some((root, summary))
@@ -356,7 +356,7 @@ mod tests {
         assert_eq!(hex::encode(&sketches[..sketches.len() - 32]), body);
         assert_eq!(
             hex::encode(&sketches[sketches.len() - 32..]),
-            "4e1341195a197c79f3221e4aa21b6243611c9aa5f1d17adaefcf4d50b304041b"
+            "a202ce06dc70234a46593ece3882505b80a8eff28959a324e85499d2435e2012"
         );
     }
 

@@ -11,7 +11,7 @@ use catalog::{Digest, ItemId};
 use catalog_sync::items::SortedIds;
 use catalog_sync::sketch::{CELLS, Decoder, Decoding, Salt, Sketch};
 use catalog_sync::trie::rows::Bucket;
-use catalog_sync::{Odd, Summary, Trie};
+use catalog_sync::{FineOdd, Summary, Trie};
 
 fn id(number: u64) -> ItemId {
     ItemId::from_bytes(*Digest::of(&number.to_be_bytes()).as_bytes())
@@ -133,7 +133,7 @@ fn the_cost_of_sketches() {
     let began = Watch::start();
     some.as_slice().iter().for_each(|id| sketch.toggle(id));
     each("toggle a sketch", began.elapsed(), 200_000);
-    let mut odd = Odd::new();
+    let mut odd = FineOdd::new();
     let began = Watch::start();
     for _ in 0..50 {
         some.as_slice().iter().for_each(|id| odd.toggle(id));

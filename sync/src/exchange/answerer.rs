@@ -2,10 +2,12 @@
 
 use super::violation::Violation;
 use super::{Exchange, Next, Waits};
+use crate::exchange::ours::Told;
 use crate::exchange::size::Way;
 use crate::exchange::turn::Piece;
 use crate::items::Items;
-use crate::message::{After, Answer, Ask, CellBytes, Hello, Message, Odd, Root};
+use crate::message::{After, Answer, Ask, CellBytes, Hello, Message, Root, Telling};
+use crate::odd::Odd;
 use crate::sketch::{Cell, Decoder, Decoding};
 use crate::view::View;
 
@@ -23,8 +25,7 @@ impl<I: Items> Exchange<I> {
         match (next, lead, close) {
             (Next::First, Some(Message::Probe { view, root }), None) => {
                 if !self.is_same(&view, &root)? {
-                    self.answer_with(Ask::Hello);
-                    self.then(Next::Hello);
+                    self.ask_again();
                 }
                 Ok(())
             }
@@ -32,10 +33,7 @@ impl<I: Items> Exchange<I> {
                 if !self.is_same(&view, &root)? {
                     match self.place_of(after) {
                         Some(since) => self.stream(since),
-                        None => {
-                            self.answer_with(Ask::Hello);
-                            self.then(Next::Hello);
-                        }
+                        None => self.ask_again(),
                     }
                 }
                 Ok(())
@@ -55,7 +53,7 @@ impl<I: Items> Exchange<I> {
                     Ok(())
                 }
             },
-            (Next::Walk, None, Some(Message::Walk { nonce, groups })) => {
+            (Next::Walk | Next::Cells, None, Some(Message::Walk { nonce, groups })) => {
                 self.enter_walk(&nonce, &groups)
             }
             (Next::Everything, None, Some(Message::End { position })) => {
@@ -82,31 +80,42 @@ impl<I: Items> Exchange<I> {
 
     /// The place in our change log that a stream is to begin at, if that is a good idea.
     fn place_of(&self, after: Option<After>) -> Option<u64> {
-        let Some(After { cursor, odd: Odd(odd) }) = after else { return Some(0) };
+        let Some(After { cursor, odd }) = after else { return Some(0) };
         let passed = self.ours.position.checked_sub(cursor.seq)?;
         // It may have got most of it from others, or have more of its own than we have news.
-        let needed = self.ours.gap(self.ours.count(), &odd).estimate;
+        let needed =
+            self.ours.gap(self.ours.count(), &Told::Odd(Odd::from_bytes(&odd).into())).estimate;
         let fair = needed.saturating_mul(STREAM_FACTOR).saturating_add(STREAM_FREE);
         (cursor.epoch == self.epoch && passed <= fair).then_some(cursor.seq)
     }
 
     fn stream(&mut self, since: u64) {
         self.streamed = true;
-        let answer = Answer { state: self.state(), odd: None, ask: Ask::Nothing };
+        let answer = Answer { state: self.state(), odd: Telling::Nothing, ask: Ask::Nothing };
         self.turn.say(Message::Answer(answer));
         self.turn.push(Piece::Stream { since });
         self.then(Next::Hello);
     }
 
+    /// Tells about ourselves, and asks for a hello that is made for us.
+    pub(super) fn ask_again(&mut self) {
+        self.answer_with(Ask::Hello);
+        self.then(Next::Hello);
+    }
+
     /// Tells about ourselves, and what we would like.
     fn answer_with(&mut self, ask: Ask) {
-        let odd = Some(Odd(self.ours.odd()));
+        let fine = self.told.is_some() && self.gap().is_worth_fine();
+        let odd = match fine {
+            true => Telling::Fine(Box::new(self.ours.summary.odd().to_bytes())),
+            false => Telling::Odd(self.ours.odd()),
+        };
         self.turn.say(Message::Answer(Answer { state: self.state(), odd, ask }));
     }
 
     fn greeted(&mut self, hello: Hello) -> Result<(), Violation> {
         let Hello { view, state, odd, cells } = hello;
-        self.meet(state, Some(odd));
+        self.meet(state, Some(Told::Odd(Odd::from_bytes(&odd).into())));
         (self.cells, self.decoder) = (0, None);
         if self.is_same(&view, &state.root)? {
             return Ok(());
@@ -120,10 +129,12 @@ impl<I: Items> Exchange<I> {
                 self.stream(0);
                 return Ok(());
             }
-            Way::Stream if gap.ours < gap.theirs && self.takes => {
+            Way::Stream if gap.ours < gap.theirs && self.takes && !self.streamed => {
+                self.streamed = true;
                 (Ask::Everything, Next::Everything)
             }
-            Way::Sketch(_) if self.cells < self.cells_max() => (Ask::Cells, Next::Cells),
+            // The opener, which is told more closely, may still decide to walk.
+            _ if self.cells < self.cells_max() => (Ask::Cells, Next::Cells),
             _ => (Ask::Walk, Next::Walk),
         };
         self.answer_with(ask);
@@ -169,7 +180,7 @@ impl<I: Items> Exchange<I> {
         }
         let ask = Ask::Items(lacking);
         self.turn.say(match first {
-            true => Message::Answer(Answer { state: self.state(), odd: None, ask }),
+            true => Message::Answer(Answer { state: self.state(), odd: Telling::Nothing, ask }),
             false => Message::Ask(ask),
         });
         self.give();

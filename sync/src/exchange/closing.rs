@@ -2,14 +2,15 @@
 
 use catalog::Digest;
 
-use super::size::Gap;
+use super::ours::Told;
+use super::size::{Gap, cells_first};
 use super::turn::Piece;
 use super::violation::Violation;
 use super::walk::Walk;
 use super::{Ending, Exchange, Next, Outcome, Side, WALKS_MAX, Waits};
 use crate::defence::{self, Defence};
 use crate::items::Items;
-use crate::message::{Message, OddBytes, State};
+use crate::message::{Message, State};
 
 /// What the nonces of walks are derived under.
 const NONCE_CONTEXT: &str = "catalog 2026-11 sync nonce v1";
@@ -94,9 +95,14 @@ impl<I: Items> Exchange<I> {
         Outcome { ending, position: self.learned.streamed.or(position), cost: self.cost() }
     }
 
+    /// Whether the peer takes what we have.
+    pub(super) fn gives(&self) -> bool {
+        self.peer.is_some_and(|state| state.takes)
+    }
+
     /// Sends the peer what it lacks, as far as we know and did not do so before.
     pub(super) fn give(&mut self) {
-        if self.peer.is_some_and(|state| state.takes) {
+        if self.gives() {
             let learned = &mut self.learned;
             let ids = learned.gone.iter().filter(|id| learned.sent.insert(**id)).copied();
             let ids: Vec<_> = ids.collect();
@@ -116,13 +122,13 @@ impl<I: Items> Exchange<I> {
         match (self.side, self.peer) {
             // It has what we have not, or we have what it would take.
             (Side::Opener, Some(State { takes: true, .. })) => {
-                self.introduce(super::CELLS_FIRST);
+                self.introduce(cells_first());
                 return Ok(());
             }
-            // What the peer lacks is its to ask for.
-            (Side::Answerer, _) => {
-                self.learned.cut = true;
-                self.turn.say(Message::Cut);
+            // We have what it has not.
+            (Side::Answerer, Some(_)) => {
+                self.ask_again();
+                return Ok(());
             }
             _ => self.learned.unproven = true,
         }
@@ -188,17 +194,16 @@ impl<I: Items> Exchange<I> {
     /// The difference as far as we know.
     pub(super) fn gap(&self) -> Gap {
         let count = self.peer.map_or(0, |state| state.count);
-        let told = (self.learned.gone.len() + self.learned.got.len()) as u64;
-        match &self.peer_odd {
-            Some(odd) => self.ours.gap(count, odd),
-            None => Gap::new(self.ours.count(), count, told),
-        }
+        let found = (self.learned.gone.len() + self.learned.got.len()) as u64;
+        self.ours.gap(count, self.told.as_ref().unwrap_or(&Told::Items(found)))
     }
 
     /// Notes what the peer told about itself.
-    pub(super) fn meet(&mut self, state: State, odd: Option<OddBytes>) {
+    pub(super) fn meet(&mut self, state: State, told: Option<Told>) {
         self.peer = Some(state);
-        self.peer_odd = odd.or(self.peer_odd);
+        if told.is_some() {
+            self.told = told;
+        }
     }
 
     /// Ends at once: the sets are equal.

@@ -1,12 +1,14 @@
 //! What the side that dialled says.
 
 use super::violation::Violation;
-use super::{CELLS_FIRST, Ending, Exchange, Known, Next, Waits};
+use super::{Ending, Exchange, Known, Next, Waits};
 use crate::defence::{self, Defence};
-use crate::exchange::size::Way;
+use crate::exchange::ours::Told;
+use crate::exchange::size::{Way, cells_first};
 use crate::exchange::turn::Piece;
 use crate::items::Items;
-use crate::message::{After, Answer, Ask, Hello, Message, Odd, SidBytes, State};
+use crate::message::{After, Answer, Ask, Hello, Message, SidBytes, State, Telling};
+use crate::odd::{FineOdd, Odd};
 
 impl<I: Items> Exchange<I> {
     /// Chooses how to begin.
@@ -23,18 +25,18 @@ impl<I: Items> Exchange<I> {
             return Ok(());
         }
         if self.takes && (empty || cursor.is_some()) {
-            let odd = Odd(self.ours.odd());
+            let odd = self.ours.odd();
             let after = cursor.filter(|_| !empty).map(|cursor| After { cursor, odd });
             self.turn.say(Message::Since { view: self.view.clone(), root, after });
             self.then(Next::Verdict);
         } else if let Some(announced) = announced {
-            let gap = self.ours.gap(announced.count, &announced.odd);
+            let gap = self.ours.gap(announced.count, &Told::Fine(announced.odd.into()));
             self.introduce_over(gap.way(self.ours.summary.sketch().len()));
         } else if likely_equal {
             self.turn.say(Message::Probe { view: self.view.clone(), root });
             self.then(Next::Verdict);
         } else {
-            self.introduce(CELLS_FIRST);
+            self.introduce(cells_first());
         }
         Ok(())
     }
@@ -73,8 +75,16 @@ impl<I: Items> Exchange<I> {
                 if self.peer.is_some_and(|before| before != state) {
                     return Err(Violation::OutOfTurn);
                 }
-                self.meet(state, odd.map(|Odd(odd)| odd));
+                let told = match odd {
+                    Telling::Nothing => None,
+                    Telling::Odd(odd) => Some(Told::Odd(Odd::from_bytes(&odd).into())),
+                    Telling::Fine(odd) => Some(Told::Fine(FineOdd::from_bytes(&odd).into())),
+                };
+                self.meet(state, told);
                 self.heed(ask, close)
+            }
+            (Next::Verdict, None, Some(Message::Over { agreed })) if self.streamed => {
+                self.closed(agreed)
             }
             (Next::Ask, Some(Message::Ask(ask)), None) => self.heed(ask, None),
             (next, lead, close) => self.reply_alike(next, lead, close),
@@ -93,16 +103,18 @@ impl<I: Items> Exchange<I> {
                 self.learned.unproven = true;
                 self.close()
             }
-            (Ask::Hello, None) if !self.introduced && self.peer_odd.is_some() => {
+            (Ask::Hello, None) if !self.introduced && self.told.is_some() => {
                 self.introduce_over(self.gap().way(self.ours.summary.sketch().len()));
                 Ok(())
             }
-            (Ask::Cells, None) if self.peer_odd.is_some() => self.send_cells(),
+            (Ask::Cells, None) if self.told.is_some() => self.send_cells(),
             (Ask::Walk, None) => self.begin_walk(),
-            (Ask::Everything, None) if self.peer.is_some_and(|state| state.takes) => {
-                self.learned.unproven = true;
+            (Ask::Everything, None) if !self.streamed && self.gives() => {
+                self.streamed = true;
                 self.turn.push(Piece::Stream { since: 0 });
-                self.then(Next::Last);
+                // What it told about itself will not be true any more.
+                (self.peer, self.told, self.introduced) = (None, None, false);
+                self.then(Next::Verdict);
                 Ok(())
             }
             (Ask::Items(sids), None) => self.solved(&sids),
@@ -110,7 +122,8 @@ impl<I: Items> Exchange<I> {
         }
     }
 
-    /// Sends as many cells as the difference should need, then as many as it may.
+    /// Sends as many cells as the difference should need, then as many as it may; then walks, as
+    /// it does at once where so many would not pay. Whatever is asked for, it ends there.
     fn send_cells(&mut self) -> Result<(), Violation> {
         let (gap, all) = (self.gap(), self.ours.summary.sketch().len());
         let limit = match defence::on(Defence::CellLimit) {
@@ -118,8 +131,8 @@ impl<I: Items> Exchange<I> {
             false => all,
         };
         let to = if self.cells < gap.cells() { gap.cells().min(limit) } else { limit };
-        if to <= self.cells {
-            return Err(Violation::Cells);
+        if to <= self.cells || !matches!(gap.way(all), Way::Sketch(_)) {
+            return self.begin_walk();
         }
         self.turn.say(Message::Cells(self.ours.cells(self.cells, to)));
         self.cells = to;

@@ -7,12 +7,22 @@ use catalog::ItemId;
 use super::size::Gap;
 use crate::items::{Items, ItemsError, Prefix};
 use crate::message::{CellBytes, OddBytes, Root, SidBytes};
-use crate::odd::Odd;
+use crate::odd::{FineOdd, Odd};
 use crate::sketch::{Cell, Sid};
 use crate::summary::Summary;
 
 /// Ids that share 8 bytes: two by great effort, never so many.
 const TWINS_MAX: usize = 8;
+
+/// What is told of the size of a difference.
+pub enum Told {
+    /// So many were found.
+    Items(u64),
+    /// The other's odd sketch.
+    Odd(Box<Odd>),
+    /// The other's fine odd sketch.
+    Fine(Box<FineOdd>),
+}
 
 /// A summary, and the items that it was made of.
 pub struct Ours<I> {
@@ -31,14 +41,20 @@ impl<I: Items> Ours<I> {
         self.summary.trie().len()
     }
 
-    /// The difference to a set of `count` items with this odd sketch.
-    pub fn gap(&self, count: u64, odd: &OddBytes) -> Gap {
-        let estimate = self.summary.odd().difference(Odd::from_bytes(odd));
-        Gap::new(self.count(), count, estimate)
+    /// The difference to a set of `count` items of which this is told.
+    pub fn gap(&self, count: u64, told: &Told) -> Gap {
+        let odd = self.summary.odd();
+        let (estimate, fine) = match told {
+            Told::Items(differing) => (*differing, true),
+            Told::Odd(theirs) => (odd.folded().difference(**theirs), false),
+            Told::Fine(theirs) => (odd.difference(**theirs), true),
+        };
+        Gap::new(self.count(), count, estimate, fine)
     }
 
+    /// What opens a conversation.
     pub fn odd(&self) -> OddBytes {
-        self.summary.odd().to_bytes()
+        self.summary.odd().folded().to_bytes()
     }
 
     /// The cells of our sketch from number `from` up to `to`, as far as there are any.

@@ -4,7 +4,8 @@ use std::fmt;
 
 use catalog::ItemId;
 
-use crate::message::{Cursor, OddBytes, Record, Root};
+use crate::message::{Cursor, Record, Root};
+use crate::odd::FineOdd;
 use crate::summary::Summary;
 use crate::view::View;
 
@@ -77,7 +78,7 @@ pub struct Announced {
     /// How many items it has.
     pub count: u64,
     /// Its odd sketch.
-    pub odd: OddBytes,
+    pub odd: FineOdd,
 }
 
 impl fmt::Debug for Announced {
@@ -159,15 +160,15 @@ pub enum Ending {
 /// What an exchange cost, frames with their lengths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
-    /// Bytes received besides those of records.
+    /// Bytes received besides frames of records.
     pub overhead_in: u64,
-    /// Bytes sent besides those of records.
+    /// Bytes sent besides frames of records.
     pub overhead_out: u64,
-    /// Bytes of records received.
+    /// Bytes of frames of records received.
     pub records_in: u64,
-    /// Bytes of records sent.
+    /// Bytes of frames of records sent.
     pub records_out: u64,
-    /// Bytes of records received that were new.
+    /// Bytes of the records among them that were new.
     pub useful: u64,
     /// Turns that the peer had.
     pub turns: u32,

@@ -14,11 +14,23 @@ const LOPSIDED: u64 = 16;
 /// So few differences are cheap to sketch in a set of any size.
 const FEW: u64 = 64;
 
+/// From so many differences on, a fine estimate saves more than it takes.
+const WORTH_FINE: u64 = 150;
+
 /// Lists of a whole set are sent outright up to so many items: half a frame.
 const LISTED_WHOLE_MAX: u64 = 1 << 17;
 
 /// The widest first group of a walk: 2^18 fingerprints fill a frame.
 pub const WIDTH_FIRST_MAX: usize = 18;
+
+/// Cells in a hello to a peer of which nothing is known.
+pub fn cells_first() -> usize {
+    #[cfg(test)]
+    if alone::layer() == Some(alone::Layer::Walk) {
+        return 0;
+    }
+    CELLS_FIRST
+}
 
 /// Two sets, as far as their difference is known.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +41,8 @@ pub struct Gap {
     pub theirs: u64,
     /// How many are in one set only, roughly.
     pub estimate: u64,
+    /// The estimate is within a sixth, not only a third.
+    pub fine: bool,
 }
 
 /// How a difference is looked for.
@@ -59,34 +73,55 @@ pub enum Beginning {
 
 impl Gap {
     /// A gap of `estimate` differences by the odd sketches, corrected by what the numbers say.
-    pub fn new(ours: u64, theirs: u64, estimate: u64) -> Self {
+    pub fn new(ours: u64, theirs: u64, estimate: u64, fine: bool) -> Self {
         let least = ours.abs_diff(theirs).max(1);
         // A peer may claim any number of items; nobody has 2^40.
         let most = ours.saturating_add(theirs).clamp(1, 1 << 40);
-        Self { ours, theirs, estimate: estimate.max(least).min(most) }
+        Self { ours, theirs, estimate: estimate.max(least).min(most), fine }
     }
 
     /// The best way, where sketches have `cells_max` cells.
     pub fn way(&self, cells_max: usize) -> Way {
+        #[cfg(test)]
+        if let Some(alone) = alone::layer() {
+            return match alone {
+                alone::Layer::Sketch => Way::Sketch(self.cells()),
+                alone::Layer::Walk => Way::Walk,
+            };
+        }
         let (small, large) = (self.ours.min(self.theirs), self.ours.max(self.theirs));
         if small.saturating_mul(LOPSIDED) <= large && large > FEW {
             return Way::Stream;
         }
         let cells = self.cells();
-        match self.mostly_different() || cells > cells_max {
+        // All cells there are may well be enough for a little more than they are sure to be.
+        let within_reach = cells <= cells_max || (self.fine && self.likely_cells() <= cells_max);
+        match self.mostly_different() || !within_reach {
             true => Way::Walk,
-            false => Way::Sketch(cells),
+            false => Way::Sketch(cells.min(cells_max)),
         }
     }
 
-    /// Cells that decode in some 95 % of all runs.
+    /// Cells that decode if the estimate is right.
+    fn likely_cells(&self) -> usize {
+        (self.estimate * 7 / 5) as usize
+    }
+
+    /// Cells that decode in some 95 % of all runs: 1.4 for each difference, and what the estimate
+    /// may be short of.
     pub fn cells(&self) -> usize {
-        (self.estimate * 19 / 10 + 20) as usize
+        let tenths = if self.fine { 16 } else { 19 };
+        (self.estimate * tenths / 10 + 20) as usize
     }
 
     /// The most cells that are looked at before the sketch is given up.
     pub fn cells_max(&self) -> usize {
         (self.estimate * 5 / 2 + 64) as usize
+    }
+
+    /// Whether it pays to tell the difference finely.
+    pub fn is_worth_fine(&self) -> bool {
+        !self.fine && self.estimate >= WORTH_FINE
     }
 
     /// Above a sixth of the set, naming every record in 4 bytes is cheaper than a sketch.
@@ -126,5 +161,34 @@ impl Beginning {
             Self::Lists { .. } if bytes == u64::MAX => self,
             _ => Self::Fingerprints { width: width.clamp(1, width_max) },
         }
+    }
+}
+
+/// Lets a test look at one layer without the others.
+#[cfg(test)]
+pub mod alone {
+    use std::cell::Cell;
+
+    /// A layer that can find every difference by itself.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Layer {
+        Sketch,
+        Walk,
+    }
+
+    thread_local! {
+        static ALONE: Cell<Option<Layer>> = const { Cell::new(None) };
+    }
+
+    pub fn layer() -> Option<Layer> {
+        ALONE.get()
+    }
+
+    /// Runs `exchange` on this thread with nothing but `layer`, or with all of them.
+    pub fn with<R>(layer: Option<Layer>, exchange: impl FnOnce() -> R) -> R {
+        ALONE.set(layer);
+        let result = exchange();
+        ALONE.set(None);
+        result
     }
 }

@@ -13,7 +13,7 @@ const RECORDS_BYTES: usize = 256 << 10;
 
 /// Part of a turn.
 pub enum Piece {
-    Say(Message),
+    Say(Box<Message>),
     /// Records whose order the caller decides.
     Unordered(Vec<ItemId>),
     /// Records by their ids, in order.
@@ -36,7 +36,7 @@ impl Turn {
     }
 
     pub fn say(&mut self, message: Message) {
-        self.push(Piece::Say(message));
+        self.push(Piece::Say(message.into()));
     }
 
     pub fn is_empty(&self) -> bool {

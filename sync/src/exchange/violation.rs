@@ -28,9 +28,6 @@ pub enum Violation {
     /// The peer sends records to a side that said it takes none.
     #[error("the peer sent records that nobody asked for")]
     Unwanted,
-    /// The peer asks for more cells than the difference could need.
-    #[error("the peer asked for cells without end")]
-    Cells,
     /// Groups of a walk that do not fit what was asked, or are larger than groups may be.
     #[error("the peer sent groups of a walk that make no sense")]
     Groups,

@@ -35,8 +35,8 @@ const PART_IDS: u64 = 8;
 const CROOKED_BITS: usize = 8;
 /// Marks the first group as lists.
 const LISTS: u8 = 0x80;
-/// Room in a frame for the rest of it.
-const FRAME_REST_BYTES: usize = 64;
+/// What a frame has besides groups, and some room for the end of the conversation.
+const FRAME_REST_BYTES: usize = 32;
 /// The most ids that one walk finds on one side; 8 MiB of them.
 const FOUND_MAX: usize = 1 << 18;
 
@@ -124,8 +124,8 @@ impl Walk {
     /// Reads the answers to our groups and the groups that follow from them; returns our answers
     /// and groups, `None` when there is nothing to say.
     ///
-    /// - `allowance`: the bytes that our groups may have; answers are always smaller than what
-    ///   they answer.
+    /// - `allowance`: the bytes that we may send; answers are always smaller than what they answer,
+    ///   so they are sent in any case, and groups as far as there is room.
     pub fn step(
         &mut self,
         body: &[u8],
@@ -183,8 +183,8 @@ impl Walk {
         if body.is_empty() {
             return Ok(None);
         }
-        let room = FRAME_BYTES_MAX - FRAME_REST_BYTES;
-        let room = room.min(body.len().saturating_add(usize::try_from(allowance).unwrap_or(room)));
+        let room = usize::try_from(allowance).unwrap_or(FRAME_BYTES_MAX).min(FRAME_BYTES_MAX);
+        let room = room.saturating_sub(FRAME_REST_BYTES);
         for prefix in differing {
             let (bytes, asked) = (body.len(), self.asked.len());
             self.put_group(prefix, ours, &mut body)?;

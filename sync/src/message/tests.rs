@@ -15,7 +15,7 @@ fn messages() -> Vec<(Message, String)> {
     let state_hex = format!("{}ac020501", thirty_two("02"));
     let odd_hex = "03".repeat(112);
     let cursor = Cursor { epoch: [7; 16], seq: 300 };
-    let after = After { cursor, odd: Odd([3; 112]) };
+    let after = After { cursor, odd: [3; 112] };
     let root = [2; 32];
     let answer = |odd, ask| Message::Answer(Answer { state: state(), odd, ask });
     vec![
@@ -25,7 +25,7 @@ fn messages() -> Vec<(Message, String)> {
             format!("010100{}00", thirty_two("02")),
         ),
         (
-            Message::Since { view: View::Urgent, root, after: Some(after) },
+            Message::Since { view: View::Urgent, root, after: Some(after.clone()) },
             format!("010100{}01{}ac02{odd_hex}", thirty_two("02"), "07".repeat(16)),
         ),
         (
@@ -33,8 +33,12 @@ fn messages() -> Vec<(Message, String)> {
             format!("020101{state_hex}{odd_hex}18{}{}", "04".repeat(12), "05".repeat(12)),
         ),
         (Message::Same { position: 9 }, "0309".into()),
-        (answer(None, Ask::Nothing), format!("04{state_hex}0000")),
-        (answer(Some(Odd([3; 112])), Ask::Hello), format!("04{state_hex}01{odd_hex}01")),
+        (answer(Telling::Nothing, Ask::Nothing), format!("04{state_hex}0000")),
+        (answer(Telling::Odd([3; 112]), Ask::Hello), format!("04{state_hex}01{odd_hex}01")),
+        (
+            answer(Telling::Fine([3; 448].into()), Ask::Hello),
+            format!("04{state_hex}02{}01", odd_hex.repeat(4)),
+        ),
         (Message::Ask(Ask::Cells), "0502".into()),
         (Message::Ask(Ask::Walk), "0503".into()),
         (Message::Ask(Ask::Everything), "0504".into()),
@@ -118,7 +122,7 @@ proptest! {
     }
 
     #[test]
-    fn a_flipped_bit_is_read_or_refused(which in 0..18usize, at in any::<prop::sample::Index>(), bit in 0..8u8) {
+    fn a_flipped_bit_is_read_or_refused(which in 0..19usize, at in any::<prop::sample::Index>(), bit in 0..8u8) {
         let message = messages().swap_remove(which).0;
         let mut bytes = Frame { more: false, message }.encode();
         let at = at.index(bytes.len());

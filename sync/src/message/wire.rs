@@ -118,22 +118,46 @@ pub(super) mod records {
     }
 }
 
-/// The 112 bytes of an odd sketch, without a length.
-pub(super) mod odd {
+/// Bytes of a fixed number, without a length. Serde reads arrays of up to 32 by itself.
+pub(super) mod raw {
+    use std::borrow::Borrow;
+    use std::fmt;
+    use std::marker::PhantomData;
+
+    use serde::de::{Error, SeqAccess, Visitor};
     use serde::ser::SerializeTuple;
-    use serde::{Deserialize, Deserializer, Serializer};
+    use serde::{Deserializer, Serializer};
 
-    use super::super::OddBytes;
-
-    pub fn serialize<S: Serializer>(odd: &OddBytes, to: S) -> Result<S::Ok, S::Error> {
-        let mut tuple = to.serialize_tuple(odd.len())?;
-        odd.iter().try_for_each(|byte| tuple.serialize_element(byte))?;
+    pub fn serialize<S: Serializer, const N: usize>(
+        bytes: &impl Borrow<[u8; N]>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        let mut tuple = to.serialize_tuple(N)?;
+        bytes.borrow().iter().try_for_each(|byte| tuple.serialize_element(byte))?;
         tuple.end()
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<OddBytes, D::Error> {
-        // Seven of the largest arrays that serde reads by itself.
-        let parts = <[[u8; 16]; 7]>::deserialize(from)?;
-        Ok(parts.as_flattened().try_into().expect("7 * 16 is 112"))
+    struct Raw<T, const N: usize>(PhantomData<T>);
+
+    impl<'de, T: From<[u8; N]>, const N: usize> Visitor<'de> for Raw<T, N> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "{N} bytes")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<T, A::Error> {
+            let mut bytes = [0; N];
+            for byte in &mut bytes {
+                *byte = list.next_element()?.ok_or_else(|| A::Error::custom("too few bytes"))?;
+            }
+            Ok(bytes.into())
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>, T: From<[u8; N]>, const N: usize>(
+        from: D,
+    ) -> Result<T, D::Error> {
+        from.deserialize_tuple(N, Raw(PhantomData))
     }
 }
