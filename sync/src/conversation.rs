@@ -9,7 +9,9 @@
 
 use std::collections::VecDeque;
 
-use catalog::store::{AcceptedItem, Class, Fate, Incoming, Snapshot, Store, StoreError};
+use catalog::store::{
+    AcceptedItem, ChangeItem, Class, Fate, Incoming, Snapshot, Store, StoreError,
+};
 use catalog::time::Timestamp;
 use catalog::{ItemId, Reader, Statement};
 
@@ -17,7 +19,7 @@ use crate::exchange::{
     Appetite, Budget, Cost, Exchange, Kept, Known, Outcome, Output, Page, Setup, Violation,
 };
 use crate::keeper::{Current, Keeper, ViewItems};
-use crate::message::{Frame, FrameError, Record};
+use crate::message::{FETCHED_MAX, Frame, FrameError, Record};
 use crate::record;
 use crate::view::View;
 
@@ -125,6 +127,30 @@ impl Conversation {
         Ok(Self::new(exchange, keeper, view, terms, current, items, outputs))
     }
 
+    /// Asks a peer that we dialled for the statements of which we hold only the hash: it may be
+    /// allowed to show what others were not.
+    ///
+    /// - `after`: those that we were told of after this change; at most [`FETCHED_MAX`] at once.
+    /// - result: the conversation, and the change to go on after next time; `None` when there is
+    ///   nothing to ask for.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn fetch(
+        keeper: &Keeper,
+        after: u64,
+        terms: Terms,
+    ) -> Result<Option<(Self, u64)>, ConversationError> {
+        let (current, setup) = setup(keeper, &View::All, terms)?;
+        let bare = current.snapshot.bare_leaves(after, FETCHED_MAX)?;
+        let Some(&(reached, _)) = bare.last() else { return Ok(None) };
+        let items = setup.items.clone();
+        let ids: Vec<ItemId> = bare.into_iter().map(|(_, id)| id).collect();
+        let (exchange, outputs) = Exchange::fetch(setup, &ids);
+        let talk = Self::new(exchange, keeper, View::All, terms, current, items, outputs);
+        Ok(Some((talk, reached)))
+    }
+
     /// Answers the first frame of a peer that dialled us.
     ///
     /// # Errors
@@ -200,6 +226,10 @@ impl Conversation {
                     let records = self.load(&ids)?;
                     self.exchange.loaded(records)
                 }
+                Output::Reveal(ids) => {
+                    let records = self.reveal(&ids)?;
+                    self.exchange.loaded(records)
+                }
                 Output::Stream { since } => {
                     let page = self.page(since)?;
                     self.exchange.streamed(page)
@@ -237,6 +267,17 @@ impl Conversation {
         for id in ids {
             let item = self.snapshot.payload(self.reader, id)?;
             records.extend(item.as_ref().map(record::encode));
+        }
+        Ok(records)
+    }
+
+    /// What the peer may see of these items beyond their hashes.
+    fn reveal(&self, ids: &[ItemId]) -> Result<Vec<Record>, StoreError> {
+        let mut records = Vec::new();
+        for id in ids {
+            let item = self.snapshot.payload(self.reader, id)?;
+            let shown = item.filter(|item| !matches!(item, ChangeItem::Leaf { .. }));
+            records.extend(shown.as_ref().map(record::encode));
         }
         Ok(records)
     }

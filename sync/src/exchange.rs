@@ -25,7 +25,7 @@ use std::collections::{BTreeSet, VecDeque};
 use catalog::ItemId;
 
 use crate::items::{ID_BITS, Items, Prefix};
-use crate::message::{Answer, Ask, Frame, Message, Record, State};
+use crate::message::{Answer, Ask, FETCHED_MAX, Frame, Message, Record, State};
 use crate::sketch::Decoder;
 use crate::summary::Summary;
 use crate::view::View;
@@ -85,6 +85,8 @@ pub struct Exchange<I> {
     learned: Learned,
     walk: Option<Walk>,
     walks: u8,
+    /// Records that may still come of those that were asked for by name.
+    fetched_max: usize,
     /// We have nothing more to say unless the peer has.
     said_over: bool,
     turn: Turn,
@@ -134,6 +136,8 @@ enum Next {
     Step,
     /// The last records, and whether the roots fit.
     Last,
+    /// Records that were asked for by name.
+    Fetched,
     /// Nothing.
     End(Ending),
 }
@@ -170,6 +174,8 @@ struct Heard {
     keeping: VecDeque<Vec<usize>>,
     /// The records are those of a change log.
     streams: bool,
+    /// The records are those that were asked for by name.
+    fetched: bool,
 }
 
 type Outputs = Result<Vec<Output>, Violation>;
@@ -187,6 +193,20 @@ impl<I: Items> Exchange<I> {
         exchange.greet(known)?;
         let outputs = exchange.speak(Vec::new());
         Ok((exchange, outputs))
+    }
+
+    /// Asks a peer that we dialled for what stands at some places of which we hold only the hash.
+    ///
+    /// - `ids`: the first [`FETCHED_MAX`] of them are asked for.
+    /// - result: as of [`open`](Self::open). It ends as [`Ending::Unproven`]: nothing is compared.
+    pub fn fetch(setup: Setup<I>, ids: &[ItemId]) -> (Self, Vec<Output>) {
+        let mut exchange = Self::new(Side::Opener, setup);
+        let ids: Vec<_> = ids.iter().take(FETCHED_MAX).map(|id| *id.as_bytes()).collect();
+        exchange.fetched_max = ids.len();
+        exchange.turn.say(Message::Fetch { view: exchange.view.clone(), ids });
+        exchange.then(Next::Fetched);
+        let outputs = exchange.speak(Vec::new());
+        (exchange, outputs)
     }
 
     /// Waits for a peer that dialled us to begin; [`Frame::opens`] tells with what.
@@ -214,6 +234,7 @@ impl<I: Items> Exchange<I> {
             learned: Learned::default(),
             walk: None,
             walks: 0,
+            fetched_max: 0,
             said_over: false,
             turn: Turn::default(),
             loading: Vec::new(),
@@ -252,14 +273,17 @@ impl<I: Items> Exchange<I> {
     /// Takes the records that [`Output::Load`] asked for, those that could be loaded.
     pub fn loaded(&mut self, records: Vec<Record>) -> Vec<Output> {
         let mut outputs = Vec::new();
-        let Some(Piece::Items(ids)) = self.turn.front() else { return outputs };
-        let done = ids.is_empty();
+        let (done, whole) = match self.turn.front() {
+            Some(Piece::Items(ids)) => (ids.is_empty(), true),
+            Some(Piece::Reveal(ids)) => (ids.is_empty(), false),
+            _ => return outputs,
+        };
         if done {
             self.turn.pop();
         }
         let asked = std::mem::take(&mut self.loading).len();
         let last = done && self.turn.is_empty();
-        if records.len() < asked {
+        if whole && records.len() < asked {
             self.say_records(records, false, &mut outputs);
             self.leave_out(!last, &mut outputs);
         } else {
@@ -331,6 +355,11 @@ impl<I: Items> Exchange<I> {
                 return Err(Violation::Unwanted);
             }
             Message::Records(records) if !records.is_empty() => {
+                if next == Next::Fetched {
+                    let left = self.fetched_max.checked_sub(records.len());
+                    self.fetched_max = left.ok_or(Violation::Unwanted)?;
+                    self.heard.fetched = true;
+                }
                 self.heard.records = true;
                 self.heard.streams |= next == Next::Everything;
                 self.heard.keeping.push_back(records.iter().map(Vec::len).collect());
@@ -368,7 +397,10 @@ impl<I: Items> Exchange<I> {
                     continue;
                 }
             };
-            if self.ours.items.scan(&Prefix::of(id, ID_BITS), 1)?.is_empty() {
+            // What is fetched is in the set already, without its content.
+            let new =
+                || self.ours.items.scan(&Prefix::of(id, ID_BITS), 1).map(|ids| ids.is_empty());
+            if self.heard.fetched || new()? {
                 useful += if wanted { length as u64 } else { 0 };
                 self.learned.got(*id, self.heard.streams);
             }
@@ -408,6 +440,10 @@ impl<I: Items> Exchange<I> {
                     outputs.push(Output::Load(self.loading.clone()));
                     break;
                 }
+                Some(Piece::Reveal(ids)) if may_send_records && !ids.is_empty() => {
+                    outputs.push(Output::Reveal(turn::next_ids(ids)));
+                    break;
+                }
                 Some(Piece::Stream { since }) => {
                     outputs.push(Output::Stream { since: *since });
                     break;
@@ -417,6 +453,7 @@ impl<I: Items> Exchange<I> {
                         let more = !self.turn.is_empty();
                         self.say(*message, more, &mut outputs);
                     }
+                    Some(Piece::Reveal(ids)) if ids.is_empty() => {}
                     _ => self.leave_out(!self.turn.is_empty(), &mut outputs),
                 },
                 None => match next {

@@ -189,7 +189,7 @@ impl Party {
                     continue;
                 }
                 Output::Order(ids) => exchange.ordered(ids),
-                Output::Load(ids) => {
+                Output::Load(ids) | Output::Reveal(ids) => {
                     exchange.loaded(ids.iter().map(|id| self.record(id)).collect())
                 }
                 Output::Stream { since } => {

@@ -20,6 +20,9 @@ pub const FRAME_BYTES_MAX: usize = 1 << 20;
 /// The most records in one frame: an empty record takes one byte on the wire and more in memory.
 pub const RECORDS_MAX: usize = 4096;
 
+/// The most items that are asked for by name.
+pub const FETCHED_MAX: usize = 4096;
+
 /// The root of a set: equal roots are equal sets.
 pub type Root = [u8; 32];
 /// A cell of a sketch as it travels.
@@ -99,6 +102,15 @@ pub enum Message {
     Over {
         /// What I learned of the other's set gives its root.
         agreed: bool,
+    },
+    /// Opener, first: what stands at these places, of which I know the hash alone?
+    Fetch {
+        /// What it is about.
+        #[serde(with = "wire::view")]
+        view: View,
+        /// Ids of items, at most [`FETCHED_MAX`].
+        #[serde(with = "wire::fixed")]
+        ids: Vec<[u8; 32]>,
     },
 }
 
@@ -227,7 +239,9 @@ impl Frame {
     /// What the exchange that this frame opens is about; `None` if it opens none.
     pub fn opens(&self) -> Option<&View> {
         match &self.message {
-            Message::Probe { view, .. } | Message::Since { view, .. } => Some(view),
+            Message::Probe { view, .. }
+            | Message::Since { view, .. }
+            | Message::Fetch { view, .. } => Some(view),
             Message::Hello(hello) => Some(&hello.view),
             _ => None,
         }

@@ -134,8 +134,12 @@ impl Node {
 
 /// One conversation from beginning to end; how it ended for the opener.
 fn talk(opener: &Node, answerer: &Node, view: View, known: Known) -> (Outcome, Cost) {
-    let mut ours =
-        Conversation::open(&opener.keeper, view, known, opener.terms(answerer.id)).unwrap();
+    let terms = opener.terms(answerer.id);
+    let ours = Conversation::open(&opener.keeper, view, known, terms).unwrap();
+    run(ours, opener, answerer)
+}
+
+fn run(mut ours: Conversation, opener: &Node, answerer: &Node) -> (Outcome, Cost) {
     let mut theirs: Option<Conversation> = None;
     let mut outcome = None;
     loop {
@@ -321,4 +325,35 @@ fn a_keeper_goes_on_where_it_was_saved_and_makes_anew_what_is_damaged() {
         assert_eq!(again.current().unwrap().root(), root, "row {at}");
         one.store().follow("sync", cursor, [rows[at].clone()], []).unwrap();
     }
+}
+
+/// A member that first met a restricted release through somebody who may not read it holds the
+/// same set as everybody; what stands there it has to ask a member for.
+#[test]
+fn a_member_fetches_what_an_outsider_could_only_tell_the_hash_of() {
+    let (member, other, outsider) =
+        (node(FRIEND), node(NodeId::from_bytes([3; 32])), node(STRANGER));
+    let acme = identity(3);
+    let members = [member.id, other.id];
+    member.publish_as(&acme, "secret", "1.0.0", |release| {
+        release.permission = Permission::Restricted(members.into());
+    });
+    sync(&outsider, &member);
+    sync(&other, &outsider);
+    sync(&other, &member);
+    assert_equal(&other, &member);
+    assert!(other.releases().is_empty());
+
+    let fetch = |from: &Node| {
+        let terms = other.terms(from.id);
+        let (ours, reached) = Conversation::fetch(&other.keeper, 0, terms).unwrap().unwrap();
+        assert!(reached > 0);
+        run(ours, &other, from);
+    };
+    fetch(&outsider);
+    assert!(other.releases().is_empty());
+    fetch(&member);
+    assert_eq!(other.releases(), member.releases());
+    assert_equal(&other, &member);
+    assert!(Conversation::fetch(&other.keeper, 0, other.terms(member.id)).unwrap().is_none());
 }

@@ -1,12 +1,16 @@
 //! What the side that was dialled says.
 
+use std::collections::VecDeque;
+
+use catalog::ItemId;
+
 use super::violation::Violation;
-use super::{Exchange, Next, Waits};
+use super::{Ending, Exchange, Next, Waits};
 use crate::exchange::ours::Told;
 use crate::exchange::size::Way;
 use crate::exchange::turn::Piece;
-use crate::items::Items;
-use crate::message::{After, Answer, Ask, CellBytes, Hello, Message, Root, Telling};
+use crate::items::{ID_BITS, Items, Prefix};
+use crate::message::{After, Answer, Ask, CellBytes, FETCHED_MAX, Hello, Message, Root, Telling};
 use crate::odd::Odd;
 use crate::sketch::{Cell, Decoder, Decoding};
 use crate::view::View;
@@ -38,6 +42,7 @@ impl<I: Items> Exchange<I> {
                 }
                 Ok(())
             }
+            (Next::First, Some(Message::Fetch { view, ids }), None) => self.reveal(&view, &ids),
             (Next::First | Next::Hello, Some(Message::Hello(hello)), None) => self.greeted(*hello),
             (Next::Hello, None, Some(Message::Over { agreed })) => self.closed(agreed),
             (Next::Cells, Some(Message::Cells(cells)), None) => match self.feed(&cells)? {
@@ -63,6 +68,25 @@ impl<I: Items> Exchange<I> {
             }
             (next, lead, close) => self.reply_alike(next, lead, close),
         }
+    }
+
+    /// Sends those of the records that we hold. What may be shown, the caller decides.
+    fn reveal(&mut self, view: &View, ids: &[[u8; 32]]) -> Result<(), Violation> {
+        if *view != self.view {
+            return Err(Violation::View);
+        }
+        if ids.len() > FETCHED_MAX {
+            return Err(Violation::TooManyIds);
+        }
+        let mut held = VecDeque::new();
+        for id in ids {
+            let id = ItemId::from_bytes(*id);
+            held.extend(self.ours.items.scan(&Prefix::of(&id, ID_BITS), 1)?);
+        }
+        self.turn.push(Piece::Reveal(held));
+        self.turn.say(Message::Over { agreed: false });
+        self.then(Next::End(Ending::Unproven));
+        Ok(())
     }
 
     /// Whether the opener's set is ours, in which case that is said.

@@ -86,6 +86,10 @@ impl<I: Items> Exchange<I> {
             (Next::Verdict, None, Some(Message::Over { agreed })) if self.streamed => {
                 self.closed(agreed)
             }
+            (Next::Fetched, None, Some(Message::Over { .. })) => {
+                self.then(Next::End(Ending::Unproven));
+                Ok(())
+            }
             (Next::Ask, Some(Message::Ask(ask)), None) => self.heed(ask, None),
             (next, lead, close) => self.reply_alike(next, lead, close),
         }

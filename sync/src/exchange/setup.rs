@@ -97,6 +97,9 @@ pub enum Output {
     Order(Vec<ItemId>),
     /// Load these records and hand them to [`loaded`](super::Exchange::loaded).
     Load(Vec<ItemId>),
+    /// Load those of these records that say more than their hash, and hand them to
+    /// [`loaded`](super::Exchange::loaded).
+    Reveal(Vec<ItemId>),
     /// Read on in the change log of this view and call [`streamed`](super::Exchange::streamed).
     Stream {
         /// From after this change.

@@ -18,6 +18,8 @@ pub enum Piece {
     Unordered(Vec<ItemId>),
     /// Records by their ids, in order.
     Items(VecDeque<ItemId>),
+    /// Records that the peer knows the hashes of.
+    Reveal(VecDeque<ItemId>),
     /// What came after this change.
     Stream {
         since: u64,

@@ -28,6 +28,9 @@ pub enum Violation {
     /// The peer sends records to a side that said it takes none.
     #[error("the peer sent records that nobody asked for")]
     Unwanted,
+    /// The peer asks for more by name than it may.
+    #[error("the peer asked for too many records by name")]
+    TooManyIds,
     /// Groups of a walk that do not fit what was asked, or are larger than groups may be.
     #[error("the peer sent groups of a walk that make no sense")]
     Groups,

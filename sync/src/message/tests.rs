@@ -53,6 +53,10 @@ fn messages() -> Vec<(Message, String)> {
         (Message::End { position: 300 }, "0aac02".into()),
         (Message::Cut, "0b".into()),
         (Message::Over { agreed: true }, "0c01".into()),
+        (
+            Message::Fetch { view: View::All, ids: vec![[6; 32]] },
+            format!("0d010120{}", thirty_two("06")),
+        ),
     ]
 }
 
@@ -69,8 +73,13 @@ fn the_messages_have_these_bytes() {
 #[test]
 fn only_the_first_messages_of_an_opener_name_a_view() {
     for (message, _) in messages() {
-        let opens =
-            matches!(message, Message::Probe { .. } | Message::Since { .. } | Message::Hello(_));
+        let opens = matches!(
+            message,
+            Message::Probe { .. }
+                | Message::Since { .. }
+                | Message::Hello(_)
+                | Message::Fetch { .. }
+        );
         assert_eq!(Frame { more: false, message }.opens().is_some(), opens);
     }
 }
@@ -122,7 +131,7 @@ proptest! {
     }
 
     #[test]
-    fn a_flipped_bit_is_read_or_refused(which in 0..19usize, at in any::<prop::sample::Index>(), bit in 0..8u8) {
+    fn a_flipped_bit_is_read_or_refused(which in 0..20usize, at in any::<prop::sample::Index>(), bit in 0..8u8) {
         let message = messages().swap_remove(which).0;
         let mut bytes = Frame { more: false, message }.encode();
         let at = at.index(bytes.len());

@@ -377,7 +377,8 @@ fn random(dice: &mut Dice) -> Message {
         4 => Ask::Everything,
         _ => Ask::Items(vec![[dice.below(3) as u8; 8]; dice.below(3) as usize]),
     };
-    match dice.below(13) {
+    match dice.below(14) {
+        13 => Message::Fetch { view: View::All, ids: vec![[1; 32]; dice.below(4) as usize] },
         0 => Message::Probe { view: View::All, root: [4; 32] },
         1 => Message::Since { view: View::All, root: [4; 32], after: None },
         2 | 3 => hello(state.count, dice.below(60) as usize),
@@ -430,6 +431,38 @@ fn a_flipped_bit_in_any_frame_is_noticed_or_harmless() {
             Err(broken) => assert_eq!(broken.violation.fault(), Fault::Peer),
         }
     }
+}
+
+/// Who fetches by name gets what was asked for and no more, and asks for a bounded number.
+#[test]
+fn what_is_fetched_by_name_is_bounded_on_both_sides() {
+    let wanted = ids(0..3);
+    let ask = |count: usize| Message::Fetch {
+        view: View::All,
+        ids: wanted.iter().map(|id| *id.as_bytes()).cycle().take(count).collect(),
+    };
+    let mut honest = Honest::answerer(Party::new(ids(0..100)));
+    let said = honest.tell(ask(3)).unwrap();
+    let [Frame { more: true, message: Message::Records(records) }, last] = said else {
+        panic!("{said:?}");
+    };
+    assert_eq!((records.len(), &last.message), (3, &Message::Over { agreed: false }));
+    assert!(honest.exchange.is_over());
+    let mut honest = Honest::answerer(Party::new(ids(0..100)));
+    assert!(matches!(honest.tell(ask(4097)), Err(Violation::TooManyIds)));
+
+    let party = Party::new(ids(0..100));
+    let (exchange, outputs) = Exchange::fetch(party.setup(View::All, 1), &wanted);
+    assert!(matches!(outputs[..], [Output::Send(_)]));
+    let mut honest = Honest { party, exchange, said: Vec::new() };
+    let records = |honest: &Honest, count: usize| {
+        Message::Records(vec![honest.party.record(&wanted[0]); count])
+    };
+    let first = Frame { more: true, message: records(&honest, 3) };
+    honest.tell_frame(first).unwrap();
+    assert_eq!(honest.exchange.cost().useful, 96, "we held no more than their hashes");
+    let one_more = records(&honest, 1);
+    assert!(matches!(honest.tell(one_more), Err(Violation::Unwanted)));
 }
 
 /// The machine asks for nothing after a violation.
