@@ -11,6 +11,9 @@ pub const CELLS_FIRST: usize = 48;
 /// A side with this many times the other's items sends all of them rather than compare.
 const LOPSIDED: u64 = 16;
 
+/// A peer may claim any number of items; nobody has so many.
+const COUNT_MAX: u64 = 1 << 40;
+
 /// So few differences are cheap to sketch in a set of any size.
 const FEW: u64 = 64;
 
@@ -74,9 +77,9 @@ pub enum Beginning {
 impl Gap {
     /// A gap of `estimate` differences by the odd sketches, corrected by what the numbers say.
     pub fn new(ours: u64, theirs: u64, estimate: u64, fine: bool) -> Self {
+        let theirs = theirs.min(COUNT_MAX);
         let least = ours.abs_diff(theirs).max(1);
-        // A peer may claim any number of items; nobody has 2^40.
-        let most = ours.saturating_add(theirs).clamp(1, 1 << 40);
+        let most = (ours + theirs).max(1);
         Self { ours, theirs, estimate: estimate.max(least).min(most), fine }
     }
 

@@ -365,7 +365,8 @@ fn random_messages_never_panic_and_come_to_an_end() {
 }
 
 fn random(dice: &mut Dice) -> Message {
-    let state = State { takes: dice.below(2) == 0, ..stranger(dice.below(400)) };
+    let count = [dice.below(400), u64::MAX][usize::from(dice.below(8) == 0)];
+    let state = State { takes: dice.below(2) == 0, ..stranger(count) };
     let bytes = |dice: &mut Dice, end: u64| -> Vec<u8> {
         (0..dice.below(end)).map(|_| dice.below(12) as u8).collect()
     };
