@@ -13,8 +13,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use administer::{
-    CompletionsArgs, ConfigCommand, ConfigFileArgs, DaemonCommand, DaemonStartArgs, DemoArgs,
-    KeyCommand, ManArgs, PeerCommand, ProfileCommand,
+    ChangesArgs, CompletionsArgs, ConfigCommand, ConfigFileArgs, DaemonCommand, DaemonStartArgs,
+    DemoArgs, KeyCommand, ManArgs, PeerCommand, ProfileCommand, SyncArgs,
 };
 pub use author::{
     ChannelArgs, ImportArgs, ImportCommand, InitArgs, LintArgs, NamedArgs, NewArgs, ProveArgs,
@@ -148,6 +148,10 @@ pub enum Command {
         #[command(subcommand)]
         command: PeerCommand,
     },
+    /// Bring records over from a peer; without one, from every peer
+    Sync(SyncArgs),
+    /// List what came into the catalog, in the order in which it came
+    Changes(ChangesArgs),
     /// Show, back up and trust keys
     Key {
         /// What to do with keys.

@@ -18,6 +18,7 @@ mod proof;
 mod publish;
 mod shell;
 mod state;
+mod sync;
 mod upkeep;
 
 use crate::args::{Cli, Command, ConfigCommand, DaemonCommand, VerifyArgs};
@@ -69,6 +70,8 @@ fn with(session: &Session, command: Command) -> Result<(), Stop> {
         Command::Gc(args) => upkeep::gc(session, &args),
         Command::Status => upkeep::status(session),
         Command::Peer { command } => peer::peer(session, &command),
+        Command::Sync(args) => sync::sync(session, &args),
+        Command::Changes(args) => sync::changes(session, &args),
         Command::Key { command } => key::key(session, &command),
         Command::Profile { command } => profile::profile(session, &command),
         Command::Daemon { command } => daemon::daemon(session, &command),

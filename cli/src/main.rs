@@ -17,6 +17,7 @@ mod places;
 mod screen;
 mod session;
 mod settings;
+mod span;
 mod stop;
 mod wrong;
 

@@ -17,7 +17,8 @@ use crate::line::Line;
 use crate::near;
 use crate::places::{Places, path_of};
 use crate::screen::Screen;
-use crate::settings::Settings;
+use crate::settings::{Only, Settings};
+use crate::span::Span;
 use crate::stop::Stop;
 
 /// The most threads a command runs: one endpoint and one blob store keep no more busy.
@@ -52,6 +53,12 @@ impl Session {
         }
         if let Some(quota) = self.settings.parsed("node.quota") {
             config = config.quota(quota);
+        }
+        if let Some(Span(interval)) = self.settings.parsed("sync.interval") {
+            config = config.sync_interval(interval);
+        }
+        if let Some(Only(selection)) = self.settings.parsed("sync.only") {
+            config = config.select(selection);
         }
         config.lan_discovery(self.settings.is_on("node.lan"))
     }

@@ -9,6 +9,7 @@
 
 pub mod edit;
 mod key;
+mod only;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,6 +21,7 @@ use serde::Serialize;
 use toml_edit::{Document, Item, TableLike, Value};
 
 pub use key::{KEYS, Key};
+pub use only::Only;
 
 use crate::args::Global;
 use crate::places::{PROJECT_FILE, Places, path_of};

@@ -5,11 +5,16 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use catalog::size::ByteSize;
+use catalog_sync::view::Selection;
 
 /// Connections served at once; beyond it the next one is refused before it costs anything.
 pub const CONNECTIONS_MAX: usize = 256;
+
+/// How often peers are looked at when nothing is heard of them.
+pub const SYNC_INTERVAL: Duration = Duration::from_secs(300);
 
 /// The folders of one node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +52,8 @@ pub struct NodeConfig {
     lan_discovery: bool,
     quota: Option<ByteSize>,
     connections_max: usize,
+    sync_interval: Duration,
+    selection: Option<Selection>,
 }
 
 impl NodeConfig {
@@ -58,6 +65,8 @@ impl NodeConfig {
             lan_discovery: false,
             quota: None,
             connections_max: CONNECTIONS_MAX,
+            sync_interval: SYNC_INTERVAL,
+            selection: None,
         }
     }
 
@@ -89,6 +98,28 @@ impl NodeConfig {
     pub fn connections_max(mut self, count: usize) -> Self {
         self.connections_max = count.max(1);
         self
+    }
+
+    /// Looks at every peer at least this often, give or take a tenth; a second at least.
+    pub fn sync_interval(mut self, interval: Duration) -> Self {
+        self.sync_interval = interval.max(Duration::from_secs(1));
+        self
+    }
+
+    /// Holds only these releases of what peers have, and what must not wait.
+    pub fn select(mut self, selection: Selection) -> Self {
+        self.selection = Some(selection).filter(|selection| *selection != Selection::default());
+        self
+    }
+
+    /// How often peers are looked at.
+    pub fn interval(&self) -> Duration {
+        self.sync_interval
+    }
+
+    /// The releases that are held, if not all.
+    pub fn selection(&self) -> Option<&Selection> {
+        self.selection.as_ref()
     }
 
     /// The folders.

@@ -11,6 +11,7 @@ use tracing::{debug, warn};
 
 use crate::endpoint::OnlineError;
 use crate::node::{Inner, Node};
+use crate::sync::Occasion;
 use crate::talk;
 
 /// How often peers without a connection are looked at.
@@ -50,29 +51,54 @@ impl Node {
     }
 }
 
+/// When a peer is dialled or looked at again.
+struct Turn {
+    next: Instant,
+    /// Whether there was a connection when this was decided.
+    linked: bool,
+    /// The pause after the last dial that failed.
+    pause: Duration,
+}
+
+/// Dials peers without a connection, and looks at the others now and then: a notice may be lost.
 async fn stay_connected(inner: Arc<Inner>) {
-    let mut pauses: HashMap<NodeId, (Instant, Duration)> = HashMap::new();
+    let interval = inner.config.interval();
+    let mut turns: HashMap<NodeId, Turn> = HashMap::new();
     loop {
         let candidates = inner.candidates().unwrap_or_default();
-        pauses.retain(|node, _| candidates.iter().any(|candidate| candidate.node == *node));
+        turns.retain(|node, _| candidates.iter().any(|candidate| candidate.node == *node));
         for node in candidates.into_iter().map(|candidate| candidate.node) {
-            if inner.links.get(&node).is_some() {
-                pauses.remove(&node);
+            let (now, linked) = (Instant::now(), inner.links.get(&node).is_some());
+            let anew = Turn { next: now, linked, pause: PAUSE_MIN };
+            let turn = turns.entry(node).or_insert(anew);
+            if turn.linked != linked {
+                *turn = Turn { next: now, linked, pause: PAUSE_MIN };
+            }
+            if turn.next > now {
                 continue;
             }
-            let now = Instant::now();
-            let (next, pause) = pauses.entry(node).or_insert((now, PAUSE_MIN));
-            if *next <= now {
-                *next = now + *pause;
-                *pause = (*pause * 2).min(PAUSE_MAX);
-                inner.pull_soon(node);
+            if linked {
+                turn.next = now + jittered(interval);
+            } else {
+                turn.next = now + jittered(turn.pause);
+                turn.pause = (turn.pause * 2).min(PAUSE_MAX).min(interval);
             }
+            inner.pull_soon(node);
         }
         tokio::select! {
             () = inner.stop.cancelled() => return,
             () = tokio::time::sleep(ROUND) => {}
         }
     }
+}
+
+/// A time within a tenth of this one, so that nodes that were cut off together do not all come
+/// back in the same moment.
+fn jittered(time: Duration) -> Duration {
+    let mut chance = [0; 2];
+    // Without chance all pauses are a little short, no more.
+    getrandom::fill(&mut chance).ok();
+    time.mul_f64(0.9 + f64::from(u16::from_le_bytes(chance)) / f64::from(u16::MAX) / 5.0)
 }
 
 impl Inner {
@@ -86,7 +112,7 @@ impl Inner {
             let asking = async {
                 drop(inner.pulling.take(node).await);
                 inner.waiting.remove(&node);
-                if let Err(error) = inner.pull(node).await {
+                if let Err(error) = inner.pull(node, Occasion::Heard).await {
                     debug!("peer {} could not be asked: {error}", node.short());
                 }
             };

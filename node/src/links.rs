@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use catalog::permission::NodeId;
 use iroh::endpoint::Connection;
 
-use crate::protocol::message::Hello;
+use crate::protocol::message::{Hello, StoreState};
 
 /// The reason with which a node that ends closes its connections.
 const CLOSED: u32 = 0;
@@ -19,7 +19,27 @@ pub(crate) struct Links(Mutex<HashMap<NodeId, Link>>);
 #[derive(Clone)]
 pub(crate) struct Link {
     pub connection: Connection,
-    pub hello: Arc<Hello>,
+    /// What the other side calls itself.
+    pub agent: Arc<str>,
+    state: Arc<Mutex<StoreState>>,
+}
+
+impl Link {
+    /// A connection on which this hello was heard.
+    pub(crate) fn new(connection: Connection, hello: Hello) -> Self {
+        let agent = hello.agent_text().into();
+        Self { connection, agent, state: Arc::new(Mutex::new(hello.state)) }
+    }
+
+    /// What the other side last said that it holds.
+    pub(crate) fn state(&self) -> StoreState {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes up what the other side says that it holds.
+    pub(crate) fn heard(&self, state: StoreState) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
 }
 
 impl Links {

@@ -21,12 +21,15 @@ use catalog::profile::Profile;
 use catalog::store::{Readiness, Store, StoreError};
 use catalog::time::Timestamp;
 use catalog_discovery::{Index, IndexError};
+use catalog_sync::Keeper;
 use tokio::sync::OnceCell;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
+use tracing::debug;
 
 use crate::access;
 use crate::blobs::{Blobs, BlobsError};
+use crate::blocking::blocking;
 use crate::config::NodeConfig;
 use crate::endpoint::{self, Net, OnlineError};
 use crate::links::Links;
@@ -83,6 +86,8 @@ pub struct NodeBuilder {
 pub(crate) struct Inner {
     pub config: NodeConfig,
     pub store: Store,
+    /// Sums up what the store holds.
+    pub keeper: Keeper,
     pub key: [u8; 32],
     pub id: NodeId,
     pub links: Links,
@@ -133,6 +138,7 @@ impl NodeBuilder {
         let inner = Inner {
             id: endpoint::node_id(&key),
             key,
+            keeper: Keeper::new(store.clone()),
             store,
             links: Links::default(),
             fetching: Turns::default(),
@@ -212,6 +218,11 @@ impl Node {
         }
         inner.tasks.close();
         inner.tasks.wait().await;
+        let keeper = inner.keeper.clone();
+        if let Err(error) = blocking(move || keeper.save()).await {
+            // The next start takes longer, no more.
+            debug!("the summaries could not be saved: {error}");
+        }
         match inner.blobs.get() {
             Some(blobs) => blobs.shutdown().await,
             None => Ok(()),

@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, PoisonError};
 
 use catalog::identity::PublisherId;
 use catalog::name::Petname;
@@ -15,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::endpoint::{DialError, OnlineError};
 use crate::node::{Inner, Node, now};
 use crate::protocol::message::{Disagreement, TalkError};
-use crate::protocol::records::{self, Pulled};
+use crate::sync::{Occasion, SyncReport};
 use crate::talk::{self, LinkError};
 use crate::ticket::Ticket;
 
@@ -100,42 +99,6 @@ pub struct Connected {
     pub sync: SyncReport,
 }
 
-/// What came of asking one peer for records.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SyncReport {
-    /// Whom.
-    pub peer: NodeId,
-    /// Records that are new here.
-    pub records_new: u64,
-    /// Records that were known.
-    pub records_known: u64,
-    /// What was refused, in words; the first few.
-    pub rejected: Vec<String>,
-    /// Bytes received.
-    pub bytes_in: u64,
-    /// Bytes sent.
-    pub bytes_out: u64,
-    /// How long it took.
-    pub took_ms: u64,
-    /// Why it failed, when it did.
-    pub error: Option<String>,
-}
-
-impl SyncReport {
-    fn of(peer: NodeId, pulled: Pulled, took: Duration) -> Self {
-        Self {
-            peer,
-            records_new: pulled.new,
-            records_known: pulled.known,
-            rejected: pulled.rejected,
-            bytes_in: pulled.bytes_in,
-            bytes_out: pulled.bytes_out,
-            took_ms: took.as_millis() as u64,
-            error: None,
-        }
-    }
-}
-
 /// Somebody who may be asked.
 #[derive(Clone, Debug)]
 pub(crate) struct Candidate {
@@ -177,11 +140,17 @@ impl LanNodes {
         nodes.iter().map(|(node, entry)| (*node, entry.clone())).collect()
     }
 
-    fn set_cursor(&self, node: &NodeId, cursor: PeerCursor) {
+    /// Remembers how far we have come in what a node has.
+    pub(crate) fn set_cursor(&self, node: &NodeId, cursor: Option<PeerCursor>) {
         let mut nodes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = nodes.get_mut(node) {
-            entry.cursor = Some(cursor);
+            entry.cursor = cursor;
         }
+    }
+
+    /// How far we have come in what a node has.
+    pub(crate) fn cursor(&self, node: &NodeId) -> Option<PeerCursor> {
+        self.get(node).and_then(|entry| entry.cursor)
     }
 }
 
@@ -232,32 +201,13 @@ impl Node {
             inner.store.trust(&publisher, ticket.alias(), now())?;
             pinned = inner.store.petname(&publisher)?;
         }
-        let sync = inner.pull(node).await.map_err(|error| ConnectError::of(node, error))?;
+        let sync = inner
+            .pull(node, Occasion::Asked)
+            .await
+            .map_err(|error| ConnectError::of(node, error))?;
         let peer = inner.peer_infos()?.into_iter().find(|peer| peer.node == node);
         let peer = peer.ok_or(StoreError::Damaged { what: "the peer just added" })?;
         Ok(Connected { peer, pinned, sync })
-    }
-
-    /// Asks `peer`, or everybody known, for what is new. A peer that fails says so in its report.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the peers cannot be listed.
-    pub async fn sync(&self, peer: Option<&NodeId>) -> Result<Vec<SyncReport>, StoreError> {
-        let candidates = match peer {
-            Some(node) => vec![*node],
-            None => self.0.candidates()?.into_iter().map(|candidate| candidate.node).collect(),
-        };
-        let asked = candidates.into_iter().map(|node| async move {
-            let began = Instant::now();
-            match self.0.pull(node).await {
-                Ok(report) => report,
-                Err(error) => SyncReport {
-                    error: Some(causes(&error)),
-                    ..SyncReport::of(node, Pulled::default(), began.elapsed())
-                },
-            }
-        });
-        Ok(n0_future::join_all(asked).await)
     }
 
     /// Everybody known, by id.
@@ -282,7 +232,9 @@ impl Node {
     /// # Errors
     /// [`PinError::Taken`] when the name means somebody else.
     pub async fn pin(&self, petname: &Petname, publisher: &PublisherId) -> Result<(), PinError> {
-        self.0.store.pin(petname, publisher, now())
+        self.0.store.pin(petname, publisher, now())?;
+        // What was refused for want of room is welcome now: the next exchange compares.
+        Ok(self.0.forget_cursors()?)
     }
 
     /// Takes a petname away. Answers whether it meant somebody.
@@ -295,6 +247,17 @@ impl Node {
 }
 
 impl Inner {
+    /// Forgets how far we have come with everybody.
+    fn forget_cursors(&self) -> Result<(), StoreError> {
+        for row in self.store.peers()?.into_iter().filter(|row| row.cursor.is_some()) {
+            self.store.add_peer(&PeerRow { cursor: None, ..row })?;
+        }
+        for (node, _) in self.lan.all() {
+            self.lan.set_cursor(&node, None);
+        }
+        Ok(())
+    }
+
     /// Whether a person, or the local network when it is listened to, named this node.
     pub(crate) fn is_peer(&self, node: &NodeId) -> bool {
         self.lan.get(node).is_some() || matches!(self.store.peer(node), Ok(Some(_)))
@@ -324,34 +287,6 @@ impl Inner {
     pub(crate) fn candidate(&self, node: &NodeId) -> Result<Candidate, StoreError> {
         let known = self.candidates()?.into_iter().find(|candidate| candidate.node == *node);
         Ok(known.unwrap_or(Candidate { node: *node, addrs: Vec::new() }))
-    }
-
-    /// Asks a peer for what is new and keeps it. One at a time for each peer.
-    pub(crate) async fn pull(self: &Arc<Self>, node: NodeId) -> Result<SyncReport, LinkError> {
-        let _turn = self.pulling.take(node).await;
-        let began = Instant::now();
-        let candidate = self.candidate(&node)?;
-        let link = talk::link(self, node, &candidate.addrs).await?;
-        let stored = self.store.peer(&node)?;
-        let lan = self.lan.get(&node);
-        let cursor = match (&stored, &lan) {
-            (Some(row), _) => row.cursor,
-            (None, Some(entry)) => entry.cursor,
-            (None, None) => None,
-        };
-        let remember = |cursor| {
-            self.lan.set_cursor(&node, cursor);
-            if let Some(row) = self.store.peer(&node)? {
-                let row = PeerRow { cursor: Some(cursor), last_seen: Some(now()), ..row };
-                self.store.add_peer(&row)?;
-            }
-            Ok(())
-        };
-        let pulled = records::receive(&self.store, &link.connection, cursor, remember).await?;
-        if pulled.new > 0 {
-            self.changed();
-        }
-        Ok(SyncReport::of(node, pulled, began.elapsed()))
     }
 
     fn peer_infos(&self) -> Result<Vec<PeerInfo>, StoreError> {
@@ -384,7 +319,7 @@ impl Inner {
             alias: None,
             addrs: Vec::new(),
             connected: link.is_some(),
-            agent: link.map(|link| link.hello.agent_text()),
+            agent: link.map(|link| link.agent.to_string()),
             added: None,
             last_seen: None,
             lan: self.lan.get(&node).is_some(),

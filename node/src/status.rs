@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use catalog::digest::Digest;
 use catalog::identity::PublisherId;
 use catalog::name::Petname;
 use catalog::permission::NodeId;
@@ -18,6 +19,9 @@ use crate::peers::{PeerInfo, causes};
 
 /// Below this much free space, things begin to fail.
 const FREE_MIN: ByteSize = ByteSize::gib(1);
+
+/// So many statements that wait to be announced are counted, no more.
+const OUTBOX_SHOWN_MAX: usize = 1000;
 
 /// How the node is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +42,14 @@ pub struct Status {
     pub listening: Vec<SocketAddr>,
     /// Whom it knows.
     pub peers: Vec<PeerInfo>,
+    /// How many of them are connected right now.
+    pub connected: u64,
+    /// Whether most of them are out of reach: what is published meanwhile waits here.
+    pub partitioned: bool,
+    /// Our own statements that no peer was told of yet.
+    pub outbox: u64,
+    /// One hash over all records: two nodes that show the same one hold the same.
+    pub catalog_root: Digest,
     /// Packages that are known.
     pub packages: u64,
     /// Versions of them that are known.
@@ -112,6 +124,9 @@ impl Node {
             Some(index) => Some(store.last_change()?.saturating_sub(index.cursor().change)),
             None => None,
         };
+        let peers = self.peers().await?;
+        let connected = peers.iter().filter(|peer| peer.connected).count();
+        let root = self.0.catalog_root().await?;
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -120,7 +135,14 @@ impl Node {
             publisher,
             petname,
             listening: self.addrs(),
-            peers: self.peers().await?,
+            connected: connected as u64,
+            // One peer that is switched off is nothing to speak of.
+            partitioned: inner.open_net().is_some()
+                && peers.len() > 1
+                && 2 * connected < peers.len(),
+            outbox: store.outbox(OUTBOX_SHOWN_MAX)?.len() as u64,
+            catalog_root: root,
+            peers,
             packages: packages.len() as u64,
             releases,
             installs: store.installs()?.len() as u64,

@@ -5,18 +5,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use catalog::digest::Digest;
 use catalog::permission::NodeId;
 use catalog::store::StoreError;
 use iroh::endpoint::{Connection, RecvStream, SendStream};
 use tracing::debug;
 
+use crate::blocking::blocking;
 use crate::endpoint::{DialError, OnlineError, remote};
 use crate::links::Link;
 use crate::node::Inner;
+use crate::protocol;
 use crate::protocol::frame::{self, FrameError};
-use crate::protocol::message::{Hello, Notice, Request, TalkError, Welcome};
-use crate::protocol::{self, records};
-use crate::serve;
+use crate::protocol::message::{Hello, Notice, Request, StoreState, TalkError, Welcome};
+use crate::{freshness, serve, sync};
 
 /// Questions of one connection that are answered at once.
 const STREAMS_AT_ONCE: usize = 4;
@@ -55,10 +57,10 @@ pub(crate) async fn link(
         return Ok(link);
     }
     let connection = inner.net().await?.dial(node, addrs, protocol::ALPN).await?;
-    let ours = Hello::ours(inner.store.epoch(), inner.store.last_change()?);
+    let ours = Hello::ours(inner.state().await?);
     let greeted = tokio::time::timeout(HELLO_TIMEOUT, greet(&connection, ours));
     let hello = greeted.await.map_err(|_| lost(io::ErrorKind::TimedOut))??;
-    let link = Link { connection, hello: Arc::new(hello) };
+    let link = Link::new(connection, hello);
     inner.links.insert(node, link.clone());
     // The other side may ask us as well, over the same connection.
     let (inner_of, connection) = (inner.clone(), link.connection.clone());
@@ -87,7 +89,7 @@ pub(crate) async fn answer(inner: Arc<Inner>, connection: Connection) {
         return;
     };
     let node = remote(&connection);
-    inner.links.insert(node, Link { connection: connection.clone(), hello: Arc::new(hello) });
+    inner.links.insert(node, Link::new(connection.clone(), hello));
     if inner.is_peer(&node) {
         inner.pull_soon(node);
     }
@@ -102,7 +104,7 @@ async fn welcome(inner: &Inner, connection: &Connection) -> Result<Option<Hello>
     let Request::Hello(theirs) = request else {
         return Err(TalkError::from(FrameError::OutOfTurn).into());
     };
-    let ours = Hello::ours(inner.store.epoch(), inner.store.last_change()?);
+    let ours = Hello::ours(inner.state().await?);
     let answer = ours.answer(&theirs);
     frame::send(&mut send, &answer).await.map_err(TalkError::from)?;
     send.finish().ok();
@@ -139,17 +141,18 @@ async fn question(
     mut receive: RecvStream,
 ) -> Result<(), LinkError> {
     let answered = match frame::expect(&mut receive).await {
-        Ok((Request::Records(request), _)) => {
-            records::send(&inner.store, remote(connection), request, &mut send).await
+        Ok((Request::Exchange, _)) => {
+            sync::answer(inner, remote(connection), &mut send, &mut receive).await
         }
+        Ok((Request::Show(items), _)) => {
+            sync::show(inner, remote(connection), items, &mut send).await
+        }
+        Ok((Request::Heads(logs), _)) => freshness::answer(inner, logs, &mut send).await,
         Ok((Request::Hello(_), _)) => Err(TalkError::from(FrameError::OutOfTurn).into()),
         Err(error) => Err(TalkError::from(error).into()),
     };
-    if let Err(LinkError::Talk(TalkError::Frame(
-        FrameError::Malformed | FrameError::OutOfTurn | FrameError::TooLarge { .. },
-    ))) = &answered
-    {
-        connection.close(MISBEHAVED.into(), b"malformed frame");
+    if answered.as_ref().is_err_and(sync::is_misbehaviour) {
+        connection.close(MISBEHAVED.into(), b"a rule was broken");
     }
     answered
 }
@@ -163,8 +166,14 @@ async fn notices(inner: &Arc<Inner>, connection: &Connection) {
         };
         let Ok(mut receive) = accepted else { return };
         match frame::expect(&mut receive).await {
-            Ok((Notice::Changed { .. }, _)) if inner.is_peer(&node) => inner.pull_soon(node),
-            Ok((Notice::Changed { .. }, _)) => {}
+            Ok((Notice::Changed(state), _)) => {
+                if let Some(link) = inner.links.get(&node) {
+                    link.heard(state);
+                }
+                if inner.is_peer(&node) {
+                    inner.pull_soon(node);
+                }
+            }
             Err(error) => {
                 debug!("a notice could not be read: {error}");
                 connection.close(MISBEHAVED.into(), b"malformed notice");
@@ -176,15 +185,30 @@ async fn notices(inner: &Arc<Inner>, connection: &Connection) {
 
 /// Tells everybody who is connected that there is something new.
 pub(crate) async fn announce(inner: &Arc<Inner>) -> Result<(), StoreError> {
-    let last = inner.store.last_change()?;
-    let store = inner.store.epoch();
+    let state = inner.state().await?;
+    let last = state.last;
+    let notice = &Notice::Changed(state);
     let told = inner.links.all().into_iter().map(|(_, link)| async move {
         let mut stream = link.connection.open_uni().await.ok()?;
-        frame::send(&mut stream, &Notice::Changed { store, last }).await.ok()?;
+        frame::send(&mut stream, notice).await.ok()?;
         stream.finish().ok()
     });
     let all = n0_future::join_all(told);
     tokio::time::timeout(NOTICE_TIMEOUT, all).await.ok();
     // Whoever was not reached asks by cursor when it comes back.
     inner.store.set_announced(last)
+}
+
+impl Inner {
+    /// What our own store holds, as others are told.
+    pub(crate) async fn state(&self) -> Result<StoreState, StoreError> {
+        let keeper = self.keeper.clone();
+        Ok(StoreState::of(&blocking(move || keeper.current()).await?))
+    }
+
+    /// One hash over all records.
+    pub(crate) async fn catalog_root(&self) -> Result<Digest, StoreError> {
+        let keeper = self.keeper.clone();
+        Ok(blocking(move || keeper.current()).await?.root())
+    }
 }

@@ -188,6 +188,14 @@ impl Conversation {
         }
     }
 
+    /// How it ended, if nothing has to be said.
+    pub fn settled(&self) -> Option<Outcome> {
+        match self.outputs.front() {
+            Some(Output::Done(outcome)) => Some(*outcome),
+            _ => None,
+        }
+    }
+
     /// What it is about.
     pub fn view(&self) -> &View {
         &self.view

@@ -73,6 +73,16 @@ impl Current {
         })
     }
 
+    /// The summary of what must not wait.
+    pub fn urgent(&self) -> &Summary {
+        &self.urgent
+    }
+
+    /// The summary of every position of every log.
+    pub fn log(&self) -> &Summary {
+        &self.log
+    }
+
     /// One hash for everything that nodes keep equal.
     pub fn root(&self) -> Digest {
         Digest::of(&[self.urgent.root(), self.log.root()].concat())

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -12,10 +13,14 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::network::Host;
+
 /// One node: its folder, and the program run in it.
 #[derive(Debug)]
 pub struct Machine {
     home: PathBuf,
+    /// The network namespace in which it runs; absent for ours.
+    network: Option<Host>,
     /// Removed with the machine; absent when the folder is somebody else's.
     _dir: Option<TempDir>,
 }
@@ -60,12 +65,17 @@ impl Machine {
     /// A new machine in a temporary folder.
     pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        Self { home: dir.path().join("home"), _dir: Some(dir) }
+        Self { home: dir.path().join("home"), network: None, _dir: Some(dir) }
     }
 
     /// The machine in `home`, which stays.
     pub fn at(home: impl Into<PathBuf>) -> Self {
-        Self { home: home.into(), _dir: None }
+        Self { home: home.into(), network: None, _dir: None }
+    }
+
+    /// The machine in `home` that is a host of its own in a network.
+    pub fn on(home: impl Into<PathBuf>, host: Host) -> Self {
+        Self { home: home.into(), network: Some(host), _dir: None }
     }
 
     /// Its folder.
@@ -75,7 +85,10 @@ impl Machine {
 
     /// The program in this home, without settings of the person who runs the test.
     pub fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
-        let mut command = Command::new(program());
+        let mut command = match &self.network {
+            Some(host) => host.command(&program()),
+            None => Command::new(program()),
+        };
         for (name, _) in env::vars_os() {
             let ours = name.to_str().is_some_and(|name| name.starts_with("CATALOG_"));
             if ours {
@@ -107,14 +120,16 @@ impl Machine {
         self.json(["init", "--alias", alias])
     }
 
-    /// Starts its node on a loopback port and waits until it answers.
+    /// Starts its node, on a loopback port unless it is a host of its own, and waits until it
+    /// answers.
     ///
     /// # Panics
     /// When it does not start: after a fault, that is what the test looks for.
     pub fn daemon(&self) -> Daemon {
         let log = self.home.with_extension("log");
         let mut command = self.command(["--format", "jsonl", "daemon", "start", "--foreground"]);
-        command.args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped());
+        let addr = self.network.as_ref().map_or(Ipv4Addr::LOCALHOST, |host| host.addr);
+        command.args(["--listen", &format!("{addr}:0")]).stdout(Stdio::piped());
         command.stderr(File::create(&log).unwrap());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let mut stdout = BufReader::new(child.stdout.take().unwrap());

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::span::Span;
 use clap::{Args, Subcommand};
 use clap_complete::Shell;
 
@@ -30,6 +31,49 @@ pub enum PeerCommand {
     },
     /// Print the ticket by which others reach this node
     Ticket,
+}
+
+/// `catalog sync`
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+        catalog sync                               whatever costs least, from every peer\n  \
+        catalog sync desk --tag graph              releases tagged graph, and nothing else\n  \
+        catalog sync desk --strategy differential  compare what both hold\n  \
+        catalog sync desk --max-age 1h             fail if desk shows what is older\n\n\
+        A running node does this by itself, every `sync.interval` and whenever a peer says that\n\
+        it has something new.")]
+pub struct SyncArgs {
+    /// A node id, its beginning, or the peer's alias
+    pub peer: Option<String>,
+    /// How: auto, full, incremental, selective, priority or differential
+    #[arg(long, value_name = "HOW")]
+    pub strategy: Option<String>,
+    /// Only releases of this publisher; may be repeated
+    #[arg(long = "publisher", value_name = "PUBLISHER")]
+    pub publishers: Vec<String>,
+    /// Only packages of this kind; may be repeated
+    #[arg(long = "kind", value_name = "KIND")]
+    pub kinds: Vec<String>,
+    /// Only releases with this tag; may be repeated
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Vec<String>,
+    /// Only releases that run on this platform, such as linux-x86_64, or on `this` machine
+    #[arg(long, value_name = "PLATFORM")]
+    pub fits: Vec<String>,
+    /// Fail unless pinned publishers have spoken for what the peer shows within this time
+    #[arg(long, value_name = "TIME")]
+    pub max_age: Option<Span>,
+}
+
+/// `catalog changes`
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+        catalog changes --since 0                      everything, from the first record on\n  \
+        catalog changes --since \"$ROOT\" --format plain  what came since `catalog status` showed it")]
+pub struct ChangesArgs {
+    /// The number of a change, or a root that `catalog status` showed
+    #[arg(long, value_name = "CHANGE|ROOT")]
+    pub since: Option<String>,
 }
 
 /// `catalog key …`

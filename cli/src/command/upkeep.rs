@@ -189,8 +189,17 @@ impl Document for Now {
         if !addrs.is_empty() {
             fact("listening", addrs.join("  ").into());
         }
-        let connected = status.peers.iter().filter(|peer| peer.connected).count();
-        fact("peers", format!("{} known, {connected} connected", status.peers.len()).into());
+        let peers = format!("{} known, {} connected", status.peers.len(), status.connected);
+        fact(
+            "peers",
+            match status.partitioned {
+                true => Line::from(peers).ink(Ink::Warn, "   most are out of reach"),
+                false => peers.into(),
+            },
+        );
+        if status.outbox > 0 {
+            fact("outbox", format!("{} to announce", counted(status.outbox, "statement")).into());
+        }
         fact(
             "packages",
             format!(
@@ -201,6 +210,7 @@ impl Document for Now {
             )
             .into(),
         );
+        fact("root", Line::new().ink(Ink::Dim, status.catalog_root.to_string()));
         let free = status.free.map(|free| format!(", {free} free")).unwrap_or_default();
         fact("contents", format!("{}{free}", status.blobs).into());
         if status.torn > 0 {

@@ -6,6 +6,9 @@ use catalog::size::ByteSize;
 use catalog_node::control::{Code, Failure};
 
 use crate::near;
+use crate::span::Span;
+
+use super::only::Only;
 
 /// One setting.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ enum Kind {
     Address,
     LoopbackAddress,
     Size,
+    Time,
+    Selection,
 }
 
 /// Every setting, by name.
@@ -107,6 +112,22 @@ pub static KEYS: &[Key] = &[
         about: "how to show progress",
         kind: Kind::OneOf(&["auto", "bar", "plain", "json", "none"]),
     },
+    Key {
+        name: "sync.interval",
+        env: "CATALOG_SYNC_INTERVAL",
+        default: Some("5m"),
+        in_project: false,
+        about: "how often a running node looks at its peers when it hears nothing",
+        kind: Kind::Time,
+    },
+    Key {
+        name: "sync.only",
+        env: "CATALOG_SYNC_ONLY",
+        default: None,
+        in_project: false,
+        about: "the releases to hold instead of all, such as `tag:graph kind:service`",
+        kind: Kind::Selection,
+    },
 ];
 
 impl Key {
@@ -133,6 +154,14 @@ impl Key {
             Kind::LoopbackAddress => (
                 value.parse::<SocketAddr>().is_ok_and(|addr| addr.ip().is_loopback()),
                 "an address of this machine only, such as 127.0.0.1:8585".to_owned(),
+            ),
+            Kind::Time => {
+                (value.parse::<Span>().is_ok(), "a time such as 30s, 5m or 1h".to_owned())
+            }
+            Kind::Selection => (
+                value.parse::<Only>().is_ok(),
+                "words such as tag:graph, kind:service, fits:linux-x86_64 or publisher:cat1…"
+                    .to_owned(),
             ),
             Kind::Size => (value.parse::<ByteSize>().is_ok(), "a size such as 10GiB".to_owned()),
         };

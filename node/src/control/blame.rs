@@ -15,10 +15,13 @@ use super::code::Code;
 use super::failure::Failure;
 use super::serve::ServeError;
 use crate::blobs::BlobsError;
+use crate::changes::ChangesError;
 use crate::endpoint::{DialError, OnlineError};
 use crate::gc::GcError;
 use crate::lookup::ChooseError;
+use crate::protocol::message::TalkError;
 use crate::prove::{ProofError, ProveError};
+use crate::talk::LinkError;
 use crate::verify::VerifyError;
 use crate::{
     ChangeError, ConnectError, FetchError, InitError, InstallError, PublishError, SearchError,
@@ -343,6 +346,30 @@ impl Blame for ConnectError {
             Self::Protocol(_) => Failure::of(Code::PROTOCOL, self).hint("update the older one"),
             Self::Store(error) => error.blame(),
             error => Failure::of(Code::BROKEN_OFF, error),
+        }
+    }
+}
+
+impl Blame for LinkError {
+    fn blame(&self) -> Failure {
+        match self {
+            Self::Online(error) => error.blame(),
+            Self::Dial(error) => error.blame(),
+            Self::Store(error) => error.blame(),
+            Self::Talk(TalkError::Disagreement(_)) => {
+                Failure::of(Code::PROTOCOL, self).hint("update the older one")
+            }
+            error => Failure::of(Code::BROKEN_OFF, error),
+        }
+    }
+}
+
+impl Blame for ChangesError {
+    fn blame(&self) -> Failure {
+        match self {
+            Self::UnknownRoot { .. } => Failure::of(Code::NO_ROOT, self)
+                .hint("catalog changes --since 0 lists everything, with numbers to go on from"),
+            Self::Store(error) => error.blame(),
         }
     }
 }

@@ -243,6 +243,10 @@ codes! {
         "A proof needs a head that the publisher signed over its log up to the release, and the \
         hash of every statement before it. Both come with the records of a peer that has the whole \
         log: `catalog peer ping` asks for news.";
+    NO_ROOT = 313, NotFound: "no such moment",
+        "A root names what the catalog came to when it was shown, by `catalog status`, `catalog \
+        sync` or `catalog changes`. This node remembers the last thousand. Numbers of changes \
+        never go out of date, except that rebuilding the store begins again at 1.";
 
     NOTHING_FITS = 401, NothingFits: "no variant fits this machine",
         "Each variant was refused for the reason shown, with the amount that is missing. \
@@ -287,6 +291,11 @@ codes! {
         "The file is a proof, but a signature, the statement, its place in the log or the head in \
         it does not hold, or the file was changed or cut on its way. It proves nothing. The cause \
         line names the part.";
+    STALE = 608, Integrity: "a peer shows what is too old",
+        "Every peer answered, and what it came up with was kept. But its newest head of a \
+        publisher that is pinned here is older than `--max-age`, or older than what is known here: \
+        the peer may be cut off from the publisher, or kept in the past on purpose. Ask another \
+        peer, or the publisher's own node.";
 
     NO_IDENTITY = 701, NotPermitted: "there is no identity to sign with",
         "Reading and installing need none; publishing does. `catalog init --alias NAME` makes one.";

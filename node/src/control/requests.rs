@@ -7,6 +7,7 @@ mod author;
 mod consume;
 mod peers;
 mod proof;
+mod sync;
 mod upkeep;
 
 use std::fmt;
@@ -28,6 +29,7 @@ pub use consume::{
 };
 pub use peers::{Keys, PeerAdd, PeerList, PeerPing, PeerRemove, PeerTicket, Trust, Untrust};
 pub use proof::Prove;
+pub use sync::{Changes, PeerFreshness, Sync, Synced};
 pub use upkeep::{Doctor, Gc, Served, Status, Stop, Verify};
 
 use super::blame::Blame;

@@ -43,6 +43,8 @@ pub(super) fn router(node: Node, stop: CancellationToken, http: Option<Http>) ->
         .short::<ask::PeerRemove>()
         .short::<ask::PeerPing>()
         .short::<ask::PeerTicket>()
+        .short::<ask::Sync>()
+        .short::<ask::Changes>()
         .short::<ask::Keys>()
         .short::<ask::Trust>()
         .short::<ask::Untrust>()

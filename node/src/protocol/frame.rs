@@ -40,6 +40,11 @@ impl FrameError {
     fn lost(source: impl Into<io::Error>) -> Self {
         Self::Lost { source: source.into() }
     }
+
+    /// The stream ended where something was still to come.
+    pub(super) fn ended() -> Self {
+        Self::lost(io::Error::from(io::ErrorKind::UnexpectedEof))
+    }
 }
 
 /// Encodes a message as one frame.
@@ -70,12 +75,28 @@ pub(crate) async fn send(to: &mut SendStream, message: &impl Serialize) -> Resul
     Ok(frame.len() as u64)
 }
 
+/// Sends bytes that are laid out already as one frame.
+pub(crate) async fn send_bytes(to: &mut SendStream, body: &[u8]) -> Result<(), FrameError> {
+    let bytes = body.len();
+    if bytes > FRAME_BYTES_MAX {
+        return Err(FrameError::TooLarge { bytes });
+    }
+    let frame = [&(bytes as u32).to_be_bytes(), body].concat();
+    let sent = tokio::time::timeout(FRAME_TIMEOUT, to.write_all(&frame)).await;
+    sent.map_err(FrameError::lost)?.map_err(FrameError::lost)
+}
+
+/// Receives the bytes of one frame. `None` when the stream ended before it.
+pub(crate) async fn receive_bytes(from: &mut RecvStream) -> Result<Option<Vec<u8>>, FrameError> {
+    let received = tokio::time::timeout(FRAME_TIMEOUT, receive_body(from)).await;
+    received.map_err(FrameError::lost)?
+}
+
 /// Receives one frame; also says how many bytes came in. `None` when the stream ended before it.
 pub(crate) async fn receive<T: DeserializeOwned>(
     from: &mut RecvStream,
 ) -> Result<Option<(T, u64)>, FrameError> {
-    let received = tokio::time::timeout(FRAME_TIMEOUT, receive_body(from)).await;
-    let Some(body) = received.map_err(FrameError::lost)?? else { return Ok(None) };
+    let Some(body) = receive_bytes(from).await? else { return Ok(None) };
     Ok(Some((decode(&body)?, body.len() as u64 + 4)))
 }
 
@@ -83,8 +104,7 @@ pub(crate) async fn receive<T: DeserializeOwned>(
 pub(crate) async fn expect<T: DeserializeOwned>(
     from: &mut RecvStream,
 ) -> Result<(T, u64), FrameError> {
-    let ended = || FrameError::lost(io::Error::from(io::ErrorKind::UnexpectedEof));
-    receive(from).await?.ok_or_else(ended)
+    receive(from).await?.ok_or_else(FrameError::ended)
 }
 
 async fn receive_body(from: &mut RecvStream) -> Result<Option<Vec<u8>>, FrameError> {

@@ -2,6 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use catalog_sync::conversation::ConversationError;
+use catalog_sync::exchange::Announced;
+use catalog_sync::keeper::Current;
+use catalog_sync::message::Odd;
+use catalog_sync::{Summary, View};
+
 use super::frame::FrameError;
 
 /// The versions of the conversation that this node can hold.
@@ -15,8 +21,12 @@ const AGENT_BYTES_MAX: usize = 64;
 pub(crate) enum Request {
     /// First on every connection; answered by [`Welcome`].
     Hello(Hello),
-    /// Answered by [`RecordsFrame`]s.
-    Records(RecordsRequest),
+    /// Begins an exchange of records; its frames follow on the same stream, in both directions.
+    Exchange,
+    /// Asks for what stands at positions of which only the hash is known. Answered by [`Shown`].
+    Show(Vec<[u8; 32]>),
+    /// Asks how fresh the heads of these logs are. Answered by [`Heads`].
+    Heads(Vec<LogName>),
 }
 
 /// Who is speaking.
@@ -28,10 +38,55 @@ pub(crate) struct Hello {
     pub version_max: u16,
     /// Program and version, for people.
     pub agent: String,
-    /// Names its store; changes when the store is made anew, and cursors with it.
+    /// What it holds.
+    pub state: StoreState,
+}
+
+/// What a store holds, so that nothing has to be asked when it is the same as here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoreState {
+    /// Names the store; changes when the store is made anew, and cursors with it.
     pub store: [u8; 16],
     /// Its newest change.
     pub last: u64,
+    /// What must not wait.
+    pub urgent: SetState,
+    /// Every position of every log.
+    pub log: SetState,
+}
+
+/// One set of a store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SetState {
+    /// Equal roots are equal sets.
+    pub root: [u8; 32],
+    /// How many items there are.
+    pub count: u64,
+    /// Tells how large a difference is.
+    pub odd: Odd,
+}
+
+/// A log: whose, and by which key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LogName {
+    /// The publisher.
+    pub publisher: [u8; 32],
+    /// The key that signs the log.
+    pub key: [u8; 32],
+}
+
+/// The answer to [`Request::Show`]: records, for those that the asker may read.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Shown {
+    /// Each as in an exchange.
+    pub records: Vec<Vec<u8>>,
+}
+
+/// The answer to [`Request::Heads`]: sealed heads, the freshest that are known.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Heads {
+    /// At most one for each log that was asked for.
+    pub heads: Vec<Vec<u8>>,
 }
 
 /// The answer to a [`Hello`].
@@ -53,85 +108,47 @@ pub(crate) enum Welcome {
     },
 }
 
-/// Asks for what changed in the other's store.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct RecordsRequest {
-    /// The store that `since` counts in; another one starts from the beginning.
-    pub store: [u8; 16],
-    /// The last change that is known already.
-    pub since: u64,
-    /// Which records.
-    pub want: Want,
-}
-
-/// Which records are asked for.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Want {
-    /// All that we may see.
-    All,
-}
-
-/// The answer to [`RecordsRequest`]: one `Begin`, any number of `Some`, one `End`.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum RecordsFrame {
-    /// Where it starts.
-    Begin {
-        /// The store that answers.
-        store: [u8; 16],
-        /// What it counts from.
-        since: u64,
-    },
-    /// Records in the order in which they can be checked.
-    Some {
-        /// The changes up to here have been sent with this frame.
-        up_to: u64,
-        /// The records.
-        items: Vec<Item>,
-    },
-    /// That was all.
-    End {
-        /// Ask from here next time.
-        up_to: u64,
-    },
-}
-
-/// One record.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Item {
-    /// A sealed statement.
-    Statement(Vec<u8>),
-    /// The place in a log of a statement that the asker may not read.
-    Leaf {
-        /// Whose log.
-        publisher: [u8; 32],
-        /// Which of its logs.
-        key: [u8; 32],
-        /// Which place.
-        seq: u64,
-        /// The hash that stands there.
-        hash: [u8; 32],
-    },
-    /// A sealed head.
-    Head(Vec<u8>),
-}
-
 /// What is said without being asked, on a stream of its own.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Notice {
     /// There is something new to ask for.
-    Changed {
-        /// Whose store.
-        store: [u8; 16],
-        /// Its newest change.
-        last: u64,
-    },
+    Changed(StoreState),
+}
+
+impl StoreState {
+    /// What our own store holds.
+    pub(crate) fn of(current: &Current) -> Self {
+        Self {
+            store: current.snapshot.epoch(),
+            last: current.snapshot.last_change(),
+            urgent: SetState::of(current.urgent()),
+            log: SetState::of(current.log()),
+        }
+    }
+
+    /// A view of the store, as far as it is announced.
+    pub(crate) fn announced(&self, view: &View) -> Option<Announced> {
+        let set = match view {
+            View::Urgent => &self.urgent,
+            View::All => &self.log,
+            _ => return None,
+        };
+        Some(Announced { root: set.root, count: set.count, odd: set.odd.0 })
+    }
+}
+
+impl SetState {
+    fn of(summary: &Summary) -> Self {
+        let odd = Odd(summary.odd().to_bytes());
+        Self { root: summary.root(), count: summary.len(), odd }
+    }
 }
 
 impl Hello {
     /// This program's hello.
-    pub(crate) fn ours(store: [u8; 16], last: u64) -> Self {
+    pub(crate) fn ours(state: StoreState) -> Self {
         let agent = concat!("catalog/", env!("CARGO_PKG_VERSION")).to_owned();
-        Self { version_min: VERSION_MIN, version_max: VERSION_MAX, agent, store, last }
+        Self { version_min: VERSION_MIN, version_max: VERSION_MAX, agent, state }
     }
 
     /// Answers the hello of a dialler.
@@ -195,6 +212,9 @@ pub enum TalkError {
     /// No version in common.
     #[error(transparent)]
     Disagreement(#[from] Disagreement),
+    /// A rule of the exchange was broken, or our store failed in it.
+    #[error(transparent)]
+    Exchange(#[from] ConversationError),
 }
 
 #[cfg(test)]
@@ -202,26 +222,30 @@ mod tests {
     use super::super::frame::{decode, encode};
     use super::*;
 
+    fn state() -> StoreState {
+        let set = |byte| SetState { root: [byte; 32], count: 300, odd: Odd([byte + 1; 112]) };
+        StoreState { store: [7; 16], last: 300, urgent: set(1), log: set(3) }
+    }
+
     fn hello() -> Hello {
-        Hello { version_min: 1, version_max: 2, agent: "x/1".to_owned(), store: [7; 16], last: 300 }
+        Hello { version_min: 1, version_max: 2, agent: "x/1".to_owned(), state: state() }
     }
 
     /// Nodes that are already running read these bytes.
     #[test]
     fn the_messages_have_these_bytes() {
-        let store = "07".repeat(16);
-        let hello_hex = format!("010203782f31{store}ac02");
-        let thirty_two = |byte: &str| byte.repeat(32);
+        let times = |byte: &str, count: usize| byte.repeat(count);
+        let set = |root, odd| format!("{}ac02{}", times(root, 32), times(odd, 112));
+        let state_hex = format!("{}ac02{}{}", times("07", 16), set("01", "02"), set("03", "04"));
+        let hello_hex = format!("010203782f31{state_hex}");
+        let log = LogName { publisher: [1; 32], key: [2; 32] };
         let cases: Vec<(Vec<u8>, String)> = vec![
             (encode(&Request::Hello(hello())).unwrap(), format!("00{hello_hex}")),
+            (encode(&Request::Exchange).unwrap(), "01".to_owned()),
+            (encode(&Request::Show(vec![[5; 32]])).unwrap(), format!("0201{}", times("05", 32))),
             (
-                encode(&Request::Records(RecordsRequest {
-                    store: [7; 16],
-                    since: 5,
-                    want: Want::All,
-                }))
-                .unwrap(),
-                format!("01{store}0500"),
+                encode(&Request::Heads(vec![log])).unwrap(),
+                format!("0301{}{}", times("01", 32), times("02", 32)),
             ),
             (
                 encode(&Welcome::Agreed { version: 1, hello: hello() }).unwrap(),
@@ -231,29 +255,9 @@ mod tests {
                 encode(&Welcome::NoCommonVersion { version_min: 3, version_max: 4 }).unwrap(),
                 "010304".to_owned(),
             ),
-            (
-                encode(&RecordsFrame::Begin { store: [7; 16], since: 5 }).unwrap(),
-                format!("00{store}05"),
-            ),
-            (
-                encode(&RecordsFrame::Some {
-                    up_to: 9,
-                    items: vec![
-                        Item::Statement(vec![0xaa, 0xbb]),
-                        Item::Leaf { publisher: [1; 32], key: [2; 32], seq: 4, hash: [3; 32] },
-                        Item::Head(vec![0xcc]),
-                    ],
-                })
-                .unwrap(),
-                format!(
-                    "0109030002aabb01{}{}04{}0201cc",
-                    thirty_two("01"),
-                    thirty_two("02"),
-                    thirty_two("03")
-                ),
-            ),
-            (encode(&RecordsFrame::End { up_to: 9 }).unwrap(), "0209".to_owned()),
-            (encode(&Notice::Changed { store: [7; 16], last: 9 }).unwrap(), format!("00{store}09")),
+            (encode(&Shown { records: vec![vec![0xaa, 0xbb]] }).unwrap(), "0102aabb".to_owned()),
+            (encode(&Heads { heads: vec![vec![0xcc]] }).unwrap(), "0101cc".to_owned()),
+            (encode(&Notice::Changed(state())).unwrap(), format!("00{state_hex}")),
         ];
         for (frame, expected) in cases {
             assert_eq!(hex::encode(&frame[4..]), expected);
@@ -284,8 +288,8 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let message = RecordsFrame::Some { up_to: 1, items: vec![Item::Head(vec![1; 100])] };
+        let message = Notice::Changed(state());
         let frame = encode(&message).unwrap();
-        assert_eq!(decode::<RecordsFrame>(&frame[4..]).unwrap(), message);
+        assert_eq!(decode::<Notice>(&frame[4..]).unwrap(), message);
     }
 }

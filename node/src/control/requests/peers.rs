@@ -9,7 +9,8 @@ use super::super::code::Code;
 use super::super::failure::Failure;
 use super::{Answer, Request, publisher, read};
 use crate::info::PublisherInfo;
-use crate::peers::{Connected, PeerInfo, SyncReport};
+use crate::peers::{Connected, PeerInfo};
+use crate::sync::SyncReport;
 use crate::{Node, Ticket};
 
 /// Lists the known nodes.
@@ -89,7 +90,7 @@ impl Answer for PeerPing {
     }
 }
 
-async fn known_peer(node: &Node, text: &str) -> Result<PeerInfo, Failure> {
+pub(super) async fn known_peer(node: &Node, text: &str) -> Result<PeerInfo, Failure> {
     let is_meant = |peer: &PeerInfo| {
         peer.alias.as_ref().is_some_and(|alias| alias.as_str() == text)
             || peer.node.to_string().starts_with(&text.to_ascii_lowercase())

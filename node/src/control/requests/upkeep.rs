@@ -67,7 +67,9 @@ impl Request for Status {
 
 impl Answer for Status {
     async fn answer(self, node: &Node) -> Result<status::Status, Failure> {
-        node.status().await.map_err(|error| error.blame())
+        let status = node.status().await.map_err(|error| error.blame())?;
+        node.remember_root(status.catalog_root).await.map_err(|error| error.blame())?;
+        Ok(status)
     }
 }
 

@@ -1,0 +1,567 @@
+//! Brings records over from a peer: which exchanges, in which order, and what is remembered.
+//!
+//! What must not wait goes first, to its end; the rest follows. What the peer announced decides
+//! how each exchange begins, and whether there is anything to talk about at all.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use catalog::permission::{NodeId, Reader};
+use catalog::store::{PeerCursor, PeerRow, StoreError, Trust};
+use catalog_sync::conversation::{Conversation, ConversationError, Report, Terms};
+use catalog_sync::exchange::{Appetite, Budget, Cost, Ending, Known, Outcome, Violation};
+use catalog_sync::message::Cursor;
+use catalog_sync::record;
+use catalog_sync::view::{Selection, View};
+use iroh::endpoint::{RecvStream, SendStream};
+use serde::{Deserialize, Serialize};
+
+use crate::blocking::blocking;
+use crate::endpoint::remote;
+use crate::links::Link;
+use crate::node::{Inner, Node, now};
+use crate::peers::causes;
+use crate::protocol::exchange;
+use crate::protocol::frame::{self, FrameError};
+use crate::protocol::message::{Request, Shown, StoreState, TalkError};
+use crate::talk::{self, LinkError};
+
+/// With more changes than this to catch up with, what must not wait goes ahead in an exchange of
+/// its own; below, all of it is there in the same round trip.
+const AHEAD_MIN: u64 = 2048;
+/// Exchanges about one view, as long as each brings something: one has its limits.
+const EXCHANGES_MAX: usize = 64;
+/// Positions of which only the hash is known that are asked for at once.
+pub(crate) const SHOW_MAX: usize = 4096;
+/// Bytes of records that are shown at once: half a frame.
+const SHOW_BYTES: usize = 512 << 10;
+
+/// How records are brought over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Strategy {
+    /// Whatever costs least: by cursor where there is one, else by difference.
+    #[default]
+    Auto,
+    /// Everything that the peer has, from its first record on, whatever is here.
+    Full,
+    /// What the peer got since we last asked it.
+    Incremental,
+    /// Some releases only, and what must not wait.
+    Selective,
+    /// What must not wait, then the publishers that are pinned here, then the rest.
+    Priority,
+    /// By comparing what both hold, whatever was asked before.
+    Differential,
+}
+
+/// Text that is not a strategy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a strategy is auto, full, incremental, selective, priority or differential, found {found:?}"
+)]
+pub struct StrategyError {
+    found: Box<str>,
+}
+
+impl FromStr for Strategy {
+    type Err = StrategyError;
+
+    fn from_str(text: &str) -> Result<Self, StrategyError> {
+        Ok(match text {
+            "auto" => Self::Auto,
+            "full" => Self::Full,
+            "incremental" => Self::Incremental,
+            "selective" => Self::Selective,
+            "priority" => Self::Priority,
+            "differential" => Self::Differential,
+            _ => return Err(StrategyError { found: text.chars().take(80).collect() }),
+        })
+    }
+}
+
+impl fmt::Display for Strategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Full => "full",
+            Self::Incremental => "incremental",
+            Self::Selective => "selective",
+            Self::Priority => "priority",
+            Self::Differential => "differential",
+        })
+    }
+}
+
+/// What is brought over, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SyncWish {
+    /// How.
+    pub strategy: Strategy,
+    /// For [`Strategy::Selective`]: which releases.
+    pub selection: Selection,
+}
+
+/// What came of asking one peer for records.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncReport {
+    /// Whom.
+    pub peer: NodeId,
+    /// Records that are new here.
+    pub records_new: u64,
+    /// Records that were known.
+    pub records_known: u64,
+    /// What was refused, in words; the first few.
+    pub rejected: Vec<String>,
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Bytes sent.
+    pub bytes_out: u64,
+    /// Bytes of all these that were not records: what finding the difference cost.
+    pub bytes_overhead: u64,
+    /// Round trips in all exchanges.
+    pub round_trips: u32,
+    /// Whether both are known to hold the same of what was asked for.
+    pub in_step: bool,
+    /// How long it took.
+    pub took_ms: u64,
+    /// Why it failed, when it did.
+    pub error: Option<String>,
+}
+
+impl SyncReport {
+    fn of(peer: NodeId, sum: &Sum, took: Duration) -> Self {
+        let Cost { overhead_in, overhead_out, records_in, records_out, .. } = sum.cost;
+        Self {
+            peer,
+            records_new: sum.report.new,
+            records_known: sum.report.known,
+            rejected: sum.report.rejected.clone(),
+            bytes_in: overhead_in + records_in,
+            bytes_out: overhead_out + records_out,
+            bytes_overhead: overhead_in + overhead_out,
+            round_trips: sum.cost.turns,
+            in_step: sum.in_step,
+            took_ms: took.as_millis() as u64,
+            error: None,
+        }
+    }
+
+    fn failed(peer: NodeId, error: &LinkError, took: Duration) -> Self {
+        let nothing = Self::of(peer, &Sum::default(), took);
+        Self { in_step: false, error: Some(causes(error)), ..nothing }
+    }
+}
+
+/// What several exchanges came to.
+struct Sum {
+    cost: Cost,
+    report: Report,
+    in_step: bool,
+    /// Everything that the peer had up to this place of its change log is here.
+    position: Option<u64>,
+}
+
+impl Default for Sum {
+    fn default() -> Self {
+        Self {
+            cost: Cost::default(),
+            report: Report::default(),
+            in_step: true,
+            position: Some(u64::MAX),
+        }
+    }
+}
+
+impl Sum {
+    fn add(&mut self, talk: &Conversation, outcome: Option<&Outcome>, announced: u64) {
+        let (cost, report) = (talk.cost(), talk.report());
+        self.cost.overhead_in += cost.overhead_in;
+        self.cost.overhead_out += cost.overhead_out;
+        self.cost.records_in += cost.records_in;
+        self.cost.records_out += cost.records_out;
+        self.cost.turns += cost.turns;
+        self.report.new += report.new;
+        self.report.known += report.known;
+        self.report.faults += report.faults;
+        self.report.start_over |= report.start_over;
+        self.report.rejected.extend(report.rejected.iter().cloned());
+        let Some(outcome) = outcome else { return };
+        self.in_step &= matches!(outcome.ending, Ending::Same | Ending::Complete);
+        let spoke = cost.overhead_out > 0;
+        let reached = outcome.position.or((!spoke).then_some(announced));
+        self.position = self.position.zip(reached).map(|(one, other)| one.min(other));
+    }
+}
+
+/// Why a peer is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Occasion {
+    /// It said that it has something new, or it is time to look: what it announced is believed.
+    Heard,
+    /// Somebody wants to know what it has now.
+    Asked,
+}
+
+/// An exchange to hold, and what is known beforehand.
+#[derive(Clone, Debug)]
+struct Step {
+    view: View,
+    known: Known,
+}
+
+impl Step {
+    /// Does not believe what was announced if that would end the exchange before it begins.
+    fn ask_again(&mut self, ours: &StoreState) {
+        let root = |state: &StoreState| state.announced(&self.view).map(|set| set.root);
+        let announced = self.known.announced.map(|set| set.root);
+        if announced.is_some() && announced == root(ours) {
+            self.known = Known { likely_equal: true, ..Known::default() };
+        }
+    }
+}
+
+/// Which exchanges bring over what is wished, in their order.
+///
+/// - `theirs`: what the peer announced.
+/// - `cursor`: how far we have come in its change log.
+fn plan(
+    wish: &SyncWish,
+    theirs: &StoreState,
+    cursor: Option<PeerCursor>,
+    pinned: BTreeSet<catalog::PublisherId>,
+) -> Vec<Step> {
+    let cursor = cursor.filter(|cursor| cursor.epoch == theirs.store && cursor.seq > 0);
+    let cursor = cursor.map(|PeerCursor { epoch, seq }| Cursor { epoch, seq });
+    let compare = |view: View| {
+        let known = Known { announced: theirs.announced(&view), ..Known::default() };
+        Step { view, known }
+    };
+    let after = |view: View, cursor: Cursor| Step {
+        known: Known {
+            cursor: Some(cursor),
+            announced: theirs.announced(&view),
+            ..Known::default()
+        },
+        view,
+    };
+    let releases = |selection: Selection| compare(View::Releases(selection));
+    match wish.strategy {
+        Strategy::Auto => match cursor {
+            Some(cursor) if theirs.last.saturating_sub(cursor.seq) <= AHEAD_MIN => {
+                // The change log tells of both sets. The short one costs nothing when it is equal.
+                vec![after(View::All, cursor), compare(View::Urgent)]
+            }
+            Some(cursor) => vec![after(View::Urgent, cursor), after(View::All, cursor)],
+            None => vec![compare(View::Urgent), compare(View::All)],
+        },
+        Strategy::Incremental => {
+            let start = Cursor { epoch: theirs.store, seq: 0 };
+            vec![after(View::All, cursor.unwrap_or(start))]
+        }
+        Strategy::Full => {
+            let start = Cursor { epoch: theirs.store, seq: 0 };
+            let stream =
+                |view| Step { known: Known { cursor: Some(start), ..Known::default() }, view };
+            vec![stream(View::Urgent), stream(View::All)]
+        }
+        Strategy::Differential => vec![compare(View::Urgent), compare(View::All)],
+        Strategy::Selective => vec![compare(View::Urgent), releases(wish.selection.clone())],
+        Strategy::Priority => {
+            let mut steps = vec![compare(View::Urgent)];
+            if !pinned.is_empty() {
+                steps.push(releases(Selection { publishers: pinned, ..Selection::default() }));
+            }
+            steps.push(compare(View::All));
+            steps
+        }
+    }
+}
+
+impl Node {
+    /// Asks `peer`, or everybody known, for what is new. A peer that fails says so in its report.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the peers cannot be listed.
+    pub async fn sync(&self, peer: Option<&NodeId>) -> Result<Vec<SyncReport>, StoreError> {
+        self.sync_as(peer, &self.0.usual_wish()).await
+    }
+
+    /// As [`sync`](Self::sync), in another way than the usual one.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the peers cannot be listed.
+    pub async fn sync_as(
+        &self,
+        peer: Option<&NodeId>,
+        wish: &SyncWish,
+    ) -> Result<Vec<SyncReport>, StoreError> {
+        let candidates = match peer {
+            Some(node) => vec![*node],
+            None => self.0.candidates()?.into_iter().map(|candidate| candidate.node).collect(),
+        };
+        let asked = candidates.into_iter().map(|node| async move {
+            let began = Instant::now();
+            let pulled = self.0.pull_as(node, wish, Occasion::Asked).await;
+            pulled.unwrap_or_else(|error| SyncReport::failed(node, &error, began.elapsed()))
+        });
+        Ok(n0_future::join_all(asked).await)
+    }
+}
+
+impl Inner {
+    /// What this node wants of its peers when nobody says anything else.
+    pub(crate) fn usual_wish(&self) -> SyncWish {
+        match self.config.selection() {
+            Some(selection) => {
+                SyncWish { strategy: Strategy::Selective, selection: selection.clone() }
+            }
+            None => SyncWish::default(),
+        }
+    }
+
+    /// Asks a peer for what is new and keeps it, in the usual way.
+    pub(crate) async fn pull(
+        self: &Arc<Self>,
+        node: NodeId,
+        occasion: Occasion,
+    ) -> Result<SyncReport, LinkError> {
+        self.pull_as(node, &self.usual_wish(), occasion).await
+    }
+
+    /// Asks a peer for what is wished and keeps it. One at a time for each peer.
+    pub(crate) async fn pull_as(
+        self: &Arc<Self>,
+        node: NodeId,
+        wish: &SyncWish,
+        occasion: Occasion,
+    ) -> Result<SyncReport, LinkError> {
+        let _turn = self.pulling.take(node).await;
+        let began = Instant::now();
+        let candidate = self.candidate(&node)?;
+        let link = talk::link(self, node, &candidate.addrs).await?;
+        let theirs = link.state();
+        let cursor = self.cursor_on(&node)?;
+        let pinned = self.pinned_publishers()?;
+        let mut steps = plan(wish, &theirs, cursor, pinned);
+        if occasion == Occasion::Asked {
+            // What was announced may be a moment old, and somebody waits for what is new.
+            let ours = self.state().await?;
+            steps.iter_mut().for_each(|step| step.ask_again(&ours));
+        }
+        let compared = cursor.is_none_or(|cursor| cursor.epoch != theirs.store);
+        let mut sum = Sum::default();
+        let mut done = Ok(());
+        for step in steps {
+            done = self.exchange(&link, step, &theirs, &mut sum).await;
+            if done.is_err() {
+                break;
+            }
+        }
+        if done.is_ok() && compared && wish.strategy != Strategy::Selective {
+            done = self.ask_to_show(&link, &mut sum).await;
+        }
+        if sum.report.new > 0 {
+            self.changed();
+        }
+        done?;
+        if wish.strategy != Strategy::Selective {
+            self.remember(&node, &theirs, cursor, &sum)?;
+        }
+        Ok(SyncReport::of(node, &sum, began.elapsed()))
+    }
+
+    fn cursor_on(&self, node: &NodeId) -> Result<Option<PeerCursor>, StoreError> {
+        Ok(match self.store.peer(node)? {
+            Some(row) => row.cursor,
+            None => self.lan.cursor(node),
+        })
+    }
+
+    fn pinned_publishers(&self) -> Result<BTreeSet<catalog::PublisherId>, StoreError> {
+        let publishers = self.store.publishers()?.into_iter();
+        Ok(publishers.filter(|row| row.trust >= Trust::Pinned).map(|row| row.id).collect())
+    }
+
+    /// Remembers how far we came, if it is further than before.
+    fn remember(
+        &self,
+        node: &NodeId,
+        theirs: &StoreState,
+        before: Option<PeerCursor>,
+        sum: &Sum,
+    ) -> Result<(), StoreError> {
+        let reached = sum.position.filter(|&seq| seq != u64::MAX);
+        let cursor = match reached {
+            _ if sum.report.start_over => None,
+            Some(seq) => Some(PeerCursor { epoch: theirs.store, seq }),
+            None => before,
+        };
+        if cursor == before {
+            return Ok(());
+        }
+        self.lan.set_cursor(node, cursor);
+        if let Some(row) = self.store.peer(node)? {
+            self.store.add_peer(&PeerRow { cursor, last_seen: Some(now()), ..row })?;
+        }
+        Ok(())
+    }
+
+    /// Holds exchanges about one view until there is nothing more to bring over.
+    async fn exchange(
+        self: &Arc<Self>,
+        link: &Link,
+        step: Step,
+        theirs: &StoreState,
+        sum: &mut Sum,
+    ) -> Result<(), LinkError> {
+        let mut known = step.known;
+        for _ in 0..EXCHANGES_MAX {
+            let terms = terms(remote(&link.connection), Appetite::Takes);
+            let (keeper, view, knows) = (self.keeper.clone(), step.view.clone(), known.clone());
+            let opened = blocking(move || Conversation::open(&keeper, view, knows, terms)).await;
+            let talk = opened.map_err(TalkError::from)?;
+            let (talk, outcome) = self.speak(link, talk).await;
+            sum.add(&talk, outcome.as_ref().ok(), theirs.last);
+            let outcome = outcome?;
+            if outcome.ending != Ending::Partial || talk.report().new == 0 {
+                return Ok(());
+            }
+            // What was announced is known, and the cursor is further on.
+            let place = outcome.position.zip(known.cursor);
+            let cursor = place.map(|(seq, cursor)| Cursor { seq, ..cursor });
+            known = Known { cursor, ..Known::default() };
+        }
+        Ok(())
+    }
+
+    /// Opens a stream for a conversation that has something to say, and leads it to its end.
+    async fn speak(
+        &self,
+        link: &Link,
+        talk: Conversation,
+    ) -> (Conversation, Result<Outcome, LinkError>) {
+        if let Some(outcome) = talk.settled() {
+            return (talk, Ok(outcome));
+        }
+        let opened = async {
+            let opened = link.connection.open_bi().await;
+            let (mut send, receive) =
+                opened.map_err(|error| FrameError::Lost { source: error.into() })?;
+            frame::send(&mut send, &Request::Exchange).await?;
+            Ok::<_, FrameError>((send, receive))
+        };
+        match opened.await {
+            Ok((mut send, mut receive)) => {
+                let (talk, outcome) = exchange::carry_out(talk, &mut send, &mut receive).await;
+                (talk, outcome.map_err(LinkError::from))
+            }
+            Err(error) => (talk, Err(TalkError::from(error).into())),
+        }
+    }
+
+    /// Asks for what stands at positions of which we know only the hash: this peer may be able to
+    /// show what others could not.
+    async fn ask_to_show(&self, link: &Link, sum: &mut Sum) -> Result<(), LinkError> {
+        let store = self.store.clone();
+        let bare = blocking(move || store.snapshot()?.bare_leaves(0, SHOW_MAX)).await?;
+        if bare.is_empty() {
+            return Ok(());
+        }
+        let items = bare.iter().map(|(_, item)| *item.as_bytes()).collect();
+        let opened = link.connection.open_bi().await;
+        let (mut send, mut receive) =
+            opened.map_err(|error| TalkError::from(FrameError::Lost { source: error.into() }))?;
+        let out = frame::send(&mut send, &Request::Show(items)).await.map_err(TalkError::from)?;
+        send.finish().ok();
+        let (Shown { records }, bytes) =
+            frame::expect(&mut receive).await.map_err(TalkError::from)?;
+        sum.cost.overhead_out += out;
+        sum.cost.records_in += bytes;
+        let incoming: Vec<_> = records.iter().filter_map(|bytes| record::decode(bytes)).collect();
+        let store = self.store.clone();
+        let accepted = blocking(move || store.accept(incoming, now())).await?;
+        sum.report.new += accepted.new as u64;
+        Ok(())
+    }
+}
+
+/// Answers an exchange that a peer opened.
+pub(crate) async fn answer(
+    inner: &Arc<Inner>,
+    asker: NodeId,
+    send: &mut SendStream,
+    receive: &mut RecvStream,
+) -> Result<(), LinkError> {
+    let first = frame::receive_bytes(receive).await.map_err(TalkError::from)?;
+    // Nobody has to go on once it has asked.
+    let Some(first) = first else { return Ok(()) };
+    let appetite = match inner.is_peer(&asker) && inner.config.selection().is_none() {
+        true => Appetite::Takes,
+        false => Appetite::Serves,
+    };
+    let (keeper, terms) = (inner.keeper.clone(), terms(asker, appetite));
+    let talk = blocking(move || Conversation::answer(&keeper, &first, terms)).await;
+    let (talk, outcome) = exchange::carry_out(talk.map_err(TalkError::from)?, send, receive).await;
+    if talk.report().new > 0 {
+        inner.changed();
+    }
+    outcome?;
+    Ok(())
+}
+
+/// Answers who asks for what stands at positions of which it knows only the hash.
+pub(crate) async fn show(
+    inner: &Arc<Inner>,
+    asker: NodeId,
+    items: Vec<[u8; 32]>,
+    send: &mut SendStream,
+) -> Result<(), LinkError> {
+    let store = inner.store.clone();
+    let load = move || {
+        let snapshot = store.snapshot()?;
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        for item in items.into_iter().take(SHOW_MAX) {
+            let id = catalog::ItemId::from_bytes(item);
+            let shown = snapshot.payload(Reader::Node(asker), &id)?;
+            if let Some(shown @ catalog::store::ChangeItem::Statement(_)) = shown {
+                let record = record::encode(&shown);
+                bytes += record.len();
+                records.push(record);
+            }
+            if bytes >= SHOW_BYTES {
+                break;
+            }
+        }
+        Ok::<_, StoreError>(records)
+    };
+    let records = blocking(load).await?;
+    frame::send(send, &Shown { records }).await.map_err(TalkError::from)?;
+    send.finish().ok();
+    Ok(())
+}
+
+/// Whether a conversation failed because the peer broke a rule.
+pub(crate) fn is_misbehaviour(error: &LinkError) -> bool {
+    use catalog_sync::exchange::Fault;
+    match error {
+        LinkError::Talk(TalkError::Exchange(ConversationError::Violation(violation))) => {
+            violation.fault() == Fault::Peer && !matches!(violation, Violation::Items(_))
+        }
+        LinkError::Talk(TalkError::Exchange(ConversationError::Faults { .. })) => true,
+        LinkError::Talk(TalkError::Frame(
+            FrameError::Malformed | FrameError::OutOfTurn | FrameError::TooLarge { .. },
+        )) => true,
+        _ => false,
+    }
+}
+
+fn terms(peer: NodeId, appetite: Appetite) -> Terms {
+    let mut seed = [0; 32];
+    // Without chance a walk can be foreseen; its result is checked all the same.
+    getrandom::fill(&mut seed).ok();
+    Terms { reader: Reader::Node(peer), appetite, seed, budget: Budget::default() }
+}
