@@ -19,6 +19,7 @@ pages! {
     settings_come_from_five_places: "settings.md";
     every_document_names_its_schema: "formats.md";
     two_machines_meet_by_ticket: "two-machines.md";
+    records_come_over_by_difference: "sync.md";
     proofs_are_checked_without_a_store: "proofs.md";
     keys_are_kept_and_moved: "keys.md";
 }

@@ -81,7 +81,7 @@ pub fn run(network: &Network, rounds: usize, seed: u64, work: &Path) -> io::Resu
     for round in 0..rounds {
         // One or two nodes on one side, the rest on the other.
         let mut island = vec![dice.pick(0..u64::from(NODES)) as u8];
-        if dice.roll() % 2 == 0 {
+        if dice.roll().is_multiple_of(2) {
             island.push((island[0] + 1) % NODES);
         }
         let outside = (0..NODES).find(|node| !island.contains(node)).expect("at most two are in");

@@ -73,7 +73,7 @@ impl Document for Done {
 
     fn plain(&self) -> Vec<String> {
         let well = self.0.reports.iter().filter(|report| report.error.is_none());
-        well.map(|report| format!("{}\t{}", report.peer, report.records_new)).collect()
+        well.map(|report| format!("{} {}", report.peer, report.records_new)).collect()
     }
 
     fn rows(&self) -> Option<Vec<Value>> {
@@ -144,7 +144,7 @@ impl Document for Listed {
 
     fn plain(&self) -> Vec<String> {
         let row = |change: &ChangeInfo| {
-            format!("{}\t{}\t{}", change.change, word(change.kind), subject(change))
+            format!("{} {} {}", change.change, word(change.kind), subject(change))
         };
         self.0.changes.iter().map(row).collect()
     }

@@ -161,8 +161,8 @@ impl Answer for Changes {
         let since = match &self.since {
             None => Since::Change(0),
             Some(text) => match (text.parse(), text.parse()) {
-                (Ok(number), _) => Since::Change(number),
-                (_, Ok(root)) => Since::Root(root),
+                (Ok(root), _) => Since::Root(root),
+                (_, Ok(number)) => Since::Change(number),
                 _ => {
                     let words = format_args!("{text:?} is neither a change nor a root");
                     return Err(Failure::new(Code::USAGE, words)
