@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 use catalog_sync::conversation::ConversationError;
 use catalog_sync::exchange::Announced;
 use catalog_sync::keeper::Current;
-use catalog_sync::message::Odd;
-use catalog_sync::{Summary, View};
+use catalog_sync::{FineOdd, Summary, View};
 
 use super::frame::FrameError;
 
@@ -62,8 +61,8 @@ pub(crate) struct SetState {
     pub root: [u8; 32],
     /// How many items there are.
     pub count: u64,
-    /// Tells how large a difference is.
-    pub odd: Odd,
+    /// An odd sketch: tells how large a difference is.
+    pub odd: Vec<u8>,
 }
 
 /// A log: whose, and by which key.
@@ -133,13 +132,15 @@ impl StoreState {
             View::All => &self.log,
             _ => return None,
         };
-        Some(Announced { root: set.root, count: set.count, odd: set.odd.0 })
+        // A sketch of another size is of no use, and no harm.
+        let odd = FineOdd::from_bytes(set.odd.as_slice().try_into().ok()?);
+        Some(Announced { root: set.root, count: set.count, odd })
     }
 }
 
 impl SetState {
     fn of(summary: &Summary) -> Self {
-        let odd = Odd(summary.odd().to_bytes());
+        let odd = summary.odd().to_bytes().to_vec();
         Self { root: summary.root(), count: summary.len(), odd }
     }
 }
@@ -223,7 +224,7 @@ mod tests {
     use super::*;
 
     fn state() -> StoreState {
-        let set = |byte| SetState { root: [byte; 32], count: 300, odd: Odd([byte + 1; 112]) };
+        let set = |byte| SetState { root: [byte; 32], count: 300, odd: vec![byte + 1; 3] };
         StoreState { store: [7; 16], last: 300, urgent: set(1), log: set(3) }
     }
 
@@ -235,7 +236,7 @@ mod tests {
     #[test]
     fn the_messages_have_these_bytes() {
         let times = |byte: &str, count: usize| byte.repeat(count);
-        let set = |root, odd| format!("{}ac02{}", times(root, 32), times(odd, 112));
+        let set = |root, odd| format!("{}ac0203{}", times(root, 32), times(odd, 3));
         let state_hex = format!("{}ac02{}{}", times("07", 16), set("01", "02"), set("03", "04"));
         let hello_hex = format!("010203782f31{state_hex}");
         let log = LogName { publisher: [1; 32], key: [2; 32] };
