@@ -260,6 +260,11 @@ impl Store {
         fresh.sort_by_key(|(item, checked)| (checked.order(), *item));
         self.write(|tables| {
             let mut batch = Batch::new(tables)?;
+            for (_, checked) in &fresh {
+                if let Checked::Head { log, sealed } = &**checked {
+                    batch.expect(log, sealed);
+                }
+            }
             for (item, checked) in &fresh {
                 let written = write(&mut batch, checked, now)?;
                 accepted.count(*item, checked.ids(), written);

@@ -49,6 +49,8 @@ pub(super) struct Batch<'a, 't> {
     strangers: u64,
     /// How many leaves may still be hashed again.
     rehash: u64,
+    /// The largest heads that come with this batch, after their leaves.
+    expected: HashMap<LogId, u64>,
     refuted: Vec<Refuted>,
 }
 
@@ -101,8 +103,14 @@ impl<'a, 't> Batch<'a, 't> {
         let next_change = get_number(&tables.meta, META_NEXT)?.unwrap_or(1);
         let strangers = get_number(&tables.meta, META_STRANGERS)?.unwrap_or(0);
         let (logs, bare) = (HashMap::new(), HashSet::new());
-        let (rehash, refuted) = (REHASHED_MAX, Vec::new());
-        Ok(Self { tables, logs, bare, next_change, strangers, rehash, refuted })
+        let (rehash, expected, refuted) = (REHASHED_MAX, HashMap::new(), Vec::new());
+        Ok(Self { tables, logs, bare, next_change, strangers, rehash, expected, refuted })
+    }
+
+    /// Notes that a head, which its publisher signed, comes later in this batch.
+    pub fn expect(&mut self, log: &LogId, sealed: &SealedHead) {
+        let expected = self.expected.entry(*log).or_default();
+        *expected = sealed.peek().size.max(*expected);
     }
 
     /// Writes what was kept back. Without this nothing of the batch counts.
@@ -205,8 +213,9 @@ impl<'a, 't> Batch<'a, 't> {
         hash: Sha256Digest,
         unvouched_max: u64,
     ) -> Result<Placed, StoreError> {
+        let expected = self.expected.get(log).copied().unwrap_or_default();
         let row = self.log(log)?;
-        let promised = seq < row.promised()?;
+        let promised = seq < expected || seq < row.promised()?;
         if !promised && (seq > row.contiguous || row.unvouched >= unvouched_max) {
             return Ok(Placed::TooFar);
         }
@@ -271,23 +280,26 @@ impl<'a, 't> Batch<'a, 't> {
     /// ahead of them is kept as a promise.
     pub fn pin(&mut self, log: &LogId, sealed: &SealedHead) -> Result<Pinned, StoreError> {
         self.keep_promise(log)?;
+        let (row, size) = (self.log(log)?, sealed.peek().size);
+        let (pinned, contiguous) = (row.tree.size(), row.contiguous);
+        // First against the leaves: what it vouches for is told before the head itself.
+        let checked = if size < pinned {
+            Some(self.check_older(log, sealed, pinned)?)
+        } else if size <= contiguous {
+            Some(self.vouch(log, sealed)?)
+        } else {
+            None
+        };
         let before = self.log(log)?.clone();
         let merged = self.log(log)?.merge(sealed)?;
         self.tell_heads(log, &before)?;
-        let size = sealed.peek().size;
-        if size < before.tree.size() {
-            return self.check_older(log, sealed, before.tree.size());
-        }
-        if size <= before.contiguous {
-            return self.vouch(log, sealed);
-        }
-        let (newest, heads) = (before.promised()?.max(size), self.log(log)?.heads()?.len());
-        Ok(match merged {
+        let (newest, heads) = (before.promised()?, self.log(log)?.heads()?.len());
+        Ok(checked.unwrap_or(match merged {
             Merged::Known => Pinned::Known,
             Merged::New if heads == 1 => Pinned::Promised,
             Merged::Other if size < newest => Pinned::Older { newest },
             Merged::New | Merged::Other => Pinned::Forked,
-        })
+        }))
     }
 
     /// Pins the promised heads of all logs of this batch whose leaves are here by now.
@@ -350,7 +362,6 @@ impl<'a, 't> Batch<'a, 't> {
             }
             return Ok(Pinned::Known);
         }
-        // Always before the head: who takes in changes in order can check it when it comes.
         for (seq, hash) in &bare {
             self.tell_leaf(log, *seq, hash)?;
         }

@@ -313,6 +313,11 @@ mod tests {
         assert!(theirs.verify().unwrap().is_empty());
 
         // A third node that pulls from there sees all leaves before the head.
+        let changes = theirs.changes_for(stranger, 0, 100).unwrap();
+        let heads = changes.iter().filter(|change| matches!(change.item, ChangeItem::Head(_)));
+        let first = heads.map(|change| change.seq).min().unwrap();
+        let leaves = changes.iter().filter(|change| matches!(change.item, ChangeItem::Leaf { .. }));
+        assert!(leaves.filter(|change| change.seq < first).count() == 3, "{changes:?}");
         let third = super::super::testing::store();
         let accepted = third.accept(theirs.sent_to(stranger, 0), NOW).unwrap();
         assert_eq!(accepted.rejected, Vec::new());

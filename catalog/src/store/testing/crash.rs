@@ -2,9 +2,11 @@
 
 use super::{NOW, publisher, release};
 use crate::identity::Identity;
+use crate::permission::{NodeId, Permission, Reader};
+use crate::release::Release;
 use crate::statement::{Statement, StatementId};
 use crate::store::disk::{Disk, Failure, Random};
-use crate::store::{AppendError, Store, StoreError};
+use crate::store::{AppendError, ItemSet, Snapshot, Store, StoreError};
 
 /// Publishes versions `from..` until something fails.
 ///
@@ -138,4 +140,60 @@ fn any_failing_operation_stops_the_store_and_tears_nothing() {
         }
     }
     assert!(stopped > 20, "{stopped} of {total} operations stopped it");
+}
+
+/// Threat row 46: the same for what peers send: a power cut leaves whole batches, and the items,
+/// the heads and the changes that tell of them agree.
+#[test]
+fn what_was_taken_in_survives_power_cuts_with_its_items() {
+    let acme = publisher("acme");
+    let theirs = super::store();
+    for patch in 0..6 {
+        let permission = match patch % 2 {
+            0 => Permission::Public,
+            _ => Permission::Restricted([NodeId::from_bytes([1; 32])].into()),
+        };
+        let build = |seq| {
+            let release = release(&acme, seq, "graphdb", &format!("1.0.{patch}"), "");
+            Statement::Release(Release { permission, ..release })
+        };
+        theirs.append(&acme, NOW, build).unwrap();
+        let build = |seq| super::yank(&acme, seq, "graphdb", &format!("1.0.{patch}"), true);
+        theirs.append(&acme, NOW, build).unwrap();
+    }
+    // The head and the end of the log come before its beginning.
+    let mut sent = theirs.sent_to(Reader::Node(NodeId::from_bytes([2; 32])), 0);
+    sent[1..].reverse();
+    let take_in = |store: &Store| {
+        let kept = sent.chunks(3).map(|items| store.accept(items.to_vec(), NOW));
+        kept.take_while(Result::is_ok).count()
+    };
+    let disk = Disk::holding(Vec::new());
+    assert_eq!(take_in(&Store::over(disk.clone()).unwrap()), sent.len().div_ceil(3));
+    let (total, whole) = (disk.operations(), theirs.snapshot().unwrap());
+    let items = |snapshot: &Snapshot| {
+        [ItemSet::Urgent, ItemSet::Log]
+            .map(|set| snapshot.ids(set, &[0; 32], 0, usize::MAX).unwrap())
+    };
+    let mut cuts = 0;
+    for seed in 0..80 {
+        let mut random = Random(seed);
+        let disk = Disk::failing(Vec::new(), random.below(total), Failure::PowerCut);
+        let batches = Store::over(disk.clone()).map_or(0, |store| take_in(&store));
+        cuts += u64::from(disk.failed());
+        let left = disk.after_power_cut(&mut random);
+        let Ok(store) = Store::over(Disk::holding(left)) else {
+            assert_eq!(batches, 0, "seed {seed}: a store that was used opens");
+            continue;
+        };
+        assert_eq!(store.verify().unwrap(), [], "seed {seed}");
+        for items in sent.chunks(3).take(batches) {
+            let again = store.accept(items.to_vec(), NOW).unwrap();
+            assert_eq!(again.new, 0, "seed {seed}: what was taken in is there");
+        }
+        take_in(&store);
+        assert_eq!(store.verify().unwrap(), [], "seed {seed}");
+        assert_eq!(items(&store.snapshot().unwrap()), items(&whole), "seed {seed}");
+    }
+    assert!(cuts > 60, "the power went {cuts} times");
 }

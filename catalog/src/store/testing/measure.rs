@@ -3,9 +3,13 @@
 
 use std::time::{Duration, Instant};
 
+use redb::{ReadableTableMetadata, TableHandle};
+
 use super::{NOW, publisher, release};
+use crate::permission::Reader;
 use crate::statement::{SealedStatement, Statement};
-use crate::store::{Incoming, Store};
+use crate::store::tables::{CHANGES, FACETS, ITEMS, LEAVES, NAMES, RECORDS, ROOTS, VERSIONS};
+use crate::store::{Incoming, ItemSet, Store};
 
 const RELEASES: u64 = 10_000;
 const APPENDS: u64 = 300;
@@ -46,6 +50,28 @@ fn measure_store() {
     let (faults, took) = timed(|| store.verify().unwrap());
     assert_eq!(faults, []);
     eprintln!("verify {RELEASES} releases: {took:?}");
+
+    let txn = store.0.database.begin_write().unwrap();
+    for table in [RECORDS, LEAVES, CHANGES, ITEMS, FACETS, ROOTS, VERSIONS, NAMES] {
+        let stats = txn.open_table(table).unwrap().stats().unwrap();
+        let [stored, rest] =
+            [stats.stored_bytes(), stats.metadata_bytes() + stats.fragmented_bytes()]
+                .map(|bytes| bytes / RELEASES);
+        eprintln!("{}: {stored} + {rest} bytes each", table.name());
+    }
+    txn.abort().unwrap();
+    let snapshot = store.snapshot().unwrap();
+    let (changes, took) = timed(|| snapshot.item_changes(0, usize::MAX).unwrap().len());
+    eprintln!("{changes} item changes: {took:?}");
+    let (ids, took) = timed(|| snapshot.ids(ItemSet::Log, &[0; 32], 0, usize::MAX).unwrap());
+    eprintln!("{} ids: {took:?}", ids.len());
+    let ((), took) = timed(|| {
+        for id in &ids {
+            snapshot.payload(Reader::Local, id).unwrap();
+        }
+    });
+    eprintln!("payload: {:.1} us each", took.as_secs_f64() * 1e6 / ids.len() as f64);
+    drop(snapshot);
 
     // What a kill leaves: the file as it is while the store is open.
     let killed = dir.path().join("killed");
