@@ -13,8 +13,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use administer::{
-    ChangesArgs, CompletionsArgs, ConfigCommand, ConfigFileArgs, DaemonCommand, DaemonStartArgs,
-    DemoArgs, KeyCommand, ManArgs, PeerCommand, ProfileCommand, SyncArgs,
+    ChangesArgs, CompletionsArgs, ConfigCommand, ConfigFileArgs, ConflictsArgs, DaemonCommand,
+    DaemonStartArgs, DemoArgs, KeyCommand, ManArgs, PeerCommand, ProfileCommand, ResolveArgs,
+    SyncArgs,
 };
 pub use author::{
     ChannelArgs, ImportArgs, ImportCommand, InitArgs, LintArgs, NamedArgs, NewArgs, ProveArgs,
@@ -140,6 +141,11 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Free the space of what nothing needs any more
     Gc(GcArgs),
+
+    /// List what publishers signed that cannot all be true
+    Conflicts(ConflictsArgs),
+    /// Decide what is at odds, or take a decision back
+    Resolve(ResolveArgs),
 
     // What you administer.
     /// Add, list and remove other nodes

@@ -1,6 +1,7 @@
 //! Leads each verb to the function that does it.
 
 mod config;
+mod conflict;
 mod daemon;
 mod doctor;
 mod explain;
@@ -68,6 +69,8 @@ fn with(session: &Session, command: Command) -> Result<(), Stop> {
         Command::Verify(VerifyArgs { proof: Some(file), .. }) => proof::check(session, &file),
         Command::Verify(args) => upkeep::verify(session, &args),
         Command::Gc(args) => upkeep::gc(session, &args),
+        Command::Conflicts(_) => conflict::list(session),
+        Command::Resolve(args) => conflict::resolve(session, args),
         Command::Status => upkeep::status(session),
         Command::Peer { command } => peer::peer(session, &command),
         Command::Sync(args) => sync::sync(session, &args),

@@ -60,6 +60,9 @@ impl Session {
         if let Some(Only(selection)) = self.settings.parsed("sync.only") {
             config = config.select(selection);
         }
+        if let Some(policies) = self.settings.parsed("node.policies") {
+            config = config.answer_conflicts_by(policies);
+        }
         config.lan_discovery(self.settings.is_on("node.lan"))
     }
 

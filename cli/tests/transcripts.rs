@@ -21,5 +21,6 @@ pages! {
     two_machines_meet_by_ticket: "two-machines.md";
     records_come_over_by_difference: "sync.md";
     proofs_are_checked_without_a_store: "proofs.md";
+    a_publisher_that_contradicts_itself_waits_for_a_person: "conflicts.md";
     keys_are_kept_and_moved: "keys.md";
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use catalog::size::ByteSize;
+use catalog_sync::conflict::Rules;
 use catalog_sync::view::Selection;
 
 /// Connections served at once; beyond it the next one is refused before it costs anything.
@@ -54,6 +55,7 @@ pub struct NodeConfig {
     connections_max: usize,
     sync_interval: Duration,
     selection: Option<Selection>,
+    policies: Rules,
 }
 
 impl NodeConfig {
@@ -67,6 +69,7 @@ impl NodeConfig {
             connections_max: CONNECTIONS_MAX,
             sync_interval: SYNC_INTERVAL,
             selection: None,
+            policies: Rules::default(),
         }
     }
 
@@ -120,6 +123,17 @@ impl NodeConfig {
     /// The releases that are held, if not all.
     pub fn selection(&self) -> Option<&Selection> {
         self.selection.as_ref()
+    }
+
+    /// Answers conflicts by these policies.
+    pub fn answer_conflicts_by(mut self, policies: Rules) -> Self {
+        self.policies = policies;
+        self
+    }
+
+    /// How conflicts are answered.
+    pub fn policies(&self) -> &Rules {
+        &self.policies
     }
 
     /// The folders.

@@ -11,6 +11,7 @@ mod blobs;
 mod blocking;
 pub mod changes;
 pub mod config;
+pub mod conflicts;
 pub mod control;
 mod disk;
 mod endpoint;

@@ -64,8 +64,7 @@ impl Node {
     /// What `reference` means here. When it means nothing yet, all known peers are asked for news
     /// before giving up.
     pub(crate) async fn find(&self, reference: &Reference) -> Result<Found, LookupError> {
-        let store = &self.0.store;
-        match store.resolve_reference(reference) {
+        match self.look_up(reference) {
             Err(
                 LookupError::UnknownPackage { .. }
                 | LookupError::UnknownVersion { .. }
@@ -73,7 +72,7 @@ impl Node {
             ) if !self.0.candidates()?.is_empty() => {
                 // A peer that cannot be reached is no news.
                 self.sync(None).await?;
-                store.resolve_reference(reference)
+                self.look_up(reference)
             }
             found => found,
         }

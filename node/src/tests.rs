@@ -1,6 +1,7 @@
 //! Journeys between real nodes on the loopback interface, and attacks on them.
 
 mod attacks;
+mod conflicts;
 pub(crate) mod fixture;
 mod install;
 mod kill;

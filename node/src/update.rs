@@ -92,7 +92,7 @@ impl Update {
         let mut updated =
             Updated { reference, to: from.clone(), from, installed: None, error: None };
         let Some(wanted) = followed(&row) else { return Ok(updated) };
-        let to = match store.resolve_reference(&wanted) {
+        let to = match self.node.look_up(&wanted) {
             Ok(found) => found.row.version,
             Err(error) => {
                 updated.error = Some(causes(&error));

@@ -32,7 +32,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use catalog::{NodeId, StatementId, Timestamp};
 
 pub use pointer::{AHEAD_MAX, Channel, Move, PointerAnswer, Target, Why, pointer};
-pub use rules::{Pattern, PatternError, Policy, PolicyError, Rules};
+pub use rules::{Pattern, PatternError, Policy, PolicyError, Rules, RulesError};
 pub use version::{Claim, Standing, VersionAnswer, version};
 pub use yank::{Verdict, withdrawn};
 

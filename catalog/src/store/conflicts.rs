@@ -11,6 +11,7 @@
 
 use super::batch::record;
 use super::items::item_of_head;
+use super::moves::of_channel_key;
 use super::rows::{Leaf, LogRow, Reader, Standing, decode_ids, head_of, statement_id, version_of};
 use super::tables::{
     DECISIONS, LEAVES, LOGS, LogId, RECORDS, VERSIONS, all, get, leaf_key, of_package_key,
@@ -20,6 +21,7 @@ use super::{Store, StoreError, View};
 use crate::digest::{Digest, Sha256Digest};
 use crate::head::SealedHead;
 use crate::identity::PublisherId;
+use crate::name::ChannelName;
 use crate::release::{PackageId, ReleaseId};
 use crate::statement::StatementId;
 use crate::time::Timestamp;
@@ -35,6 +37,13 @@ pub enum Subject {
         package: PackageId,
         /// The version.
         version: semver::Version,
+    },
+    /// A channel that was moved to several versions, neither knowing of the other.
+    Channel {
+        /// The package.
+        package: PackageId,
+        /// The channel.
+        channel: ChannelName,
     },
 }
 
@@ -53,6 +62,8 @@ pub enum Evidence {
     Releases(Vec<ReleaseId>),
     /// Two statements at one position of a log, one of which is the release.
     Statements(Vec<StatementId>),
+    /// Every move of the channel. Which of them are at odds is for the policies to say.
+    Moves(Vec<StatementId>),
 }
 
 /// A contradiction, and what was decided about it.
@@ -80,6 +91,8 @@ pub enum Decision {
     Lift,
     /// Of a contested version, this release is meant.
     KeepRelease(ReleaseId),
+    /// Of a disputed channel, this move is meant until one comes that knew of it.
+    KeepMove(StatementId),
 }
 
 /// Why a decision was not written.
@@ -152,6 +165,7 @@ impl Store {
             (Evidence::Releases(ids) | Evidence::Statements(ids), Decision::KeepRelease(id)) => {
                 ids.contains(id) && self.is_release_of(subject, id)?
             }
+            (Evidence::Moves(ids), Decision::KeepMove(id)) => ids.contains(id),
             _ => false,
         };
         if !involved {
@@ -194,7 +208,25 @@ impl View {
                     _ => Ok(None),
                 }
             }
+            Subject::Channel { package, channel } => self.dispute(package, channel),
         }
+    }
+
+    /// The moves of a channel that could be at odds; `None` where one log says it all.
+    fn dispute(
+        &self,
+        package: &PackageId,
+        channel: &ChannelName,
+    ) -> Result<Option<Conflict>, StoreError> {
+        if self.disputable_logs(&package.publisher)?.is_none() {
+            return Ok(None);
+        }
+        let moves = self.channel_moves(package, channel)?;
+        let versions = moves.windows(2).any(|two| two[0].moved.version != two[1].moved.version);
+        let evidence = Evidence::Moves(moves.iter().map(|one| one.id).collect());
+        let subject = Subject::Channel { package: package.clone(), channel: channel.clone() };
+        let decided = self.decision(&subject, &evidence)?;
+        Ok(versions.then_some(Conflict { subject, evidence, decided }))
     }
 
     /// Whether a log of the publisher is forked and nobody decided about it.
@@ -305,7 +337,7 @@ impl Evidence {
                 let ids: Vec<u8> = statements.iter().flat_map(|id| *id.as_bytes()).collect();
                 *Digest::of(&ids).as_bytes()
             }
-            Self::Releases(_) | Self::Statements(_) => [0; 32],
+            Self::Releases(_) | Self::Statements(_) | Self::Moves(_) => [0; 32],
         }
     }
 }
@@ -317,6 +349,9 @@ impl Subject {
             Self::Version { package, version } => {
                 [&[2], package_item_key(package, &version.to_string()).as_slice()].concat()
             }
+            Self::Channel { package, channel } => {
+                [&[3], package_item_key(package, channel.as_str()).as_slice()].concat()
+            }
         }
     }
 
@@ -326,6 +361,10 @@ impl Subject {
             Some((2, version)) => {
                 let (package, version) = of_package_key(version)?;
                 Ok(Self::Version { package, version: version_of(version)? })
+            }
+            Some((3, channel)) => {
+                let (package, channel) = of_channel_key(channel)?;
+                Ok(Self::Channel { package, channel })
             }
             _ => Err(StoreError::damaged("a decision")),
         }
@@ -338,6 +377,7 @@ impl Decision {
             Self::KeepHead { .. } => 1,
             Self::Lift => 2,
             Self::KeepRelease(_) => 3,
+            Self::KeepMove(_) => 4,
         };
         let mut row = vec![kind];
         row.extend_from_slice(&now.as_millis().to_be_bytes());
@@ -348,7 +388,7 @@ impl Decision {
                 row.extend_from_slice(root.as_bytes());
             }
             Self::Lift => {}
-            Self::KeepRelease(id) => row.extend_from_slice(id.as_bytes()),
+            Self::KeepRelease(id) | Self::KeepMove(id) => row.extend_from_slice(id.as_bytes()),
         }
         row
     }
@@ -367,6 +407,7 @@ pub(super) fn decision_of_row(key: &[u8], row: &[u8]) -> Result<DecisionRow, Sto
         },
         2 => Decision::Lift,
         3 => Decision::KeepRelease(statement_id(row.array()?)),
+        4 => Decision::KeepMove(statement_id(row.array()?)),
         _ => return Err(StoreError::damaged("a decision")),
     };
     row.end()?;
@@ -529,6 +570,8 @@ mod tests {
         let log = LogId { publisher: acme.publisher(), key: acme.key().public() };
         let package = PackageId { publisher: acme.publisher(), name: "db".parse().unwrap() };
         let key = hex::encode(log.publisher.as_bytes());
+        let channel = "stable".parse().unwrap();
+        let channel = Subject::Channel { package: package.clone(), channel };
         let version = Subject::Version { package, version: "1.0.0".parse().unwrap() };
         let proof = [0x33; 32];
         let root = Sha256Digest::from_bytes([0x44; 32]);
@@ -552,6 +595,12 @@ mod tests {
                 Decision::KeepRelease(id),
                 format!("02{key}026462312e302e30"),
                 ["03", now, &threes, &"55".repeat(32)].concat(),
+            ),
+            (
+                channel,
+                Decision::KeepMove(id),
+                format!("03{key}026462737461626c65"),
+                ["04", now, &threes, &"55".repeat(32)].concat(),
             ),
         ] {
             let row = decision.encode(&proof, Timestamp::from_millis(9));

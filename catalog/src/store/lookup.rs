@@ -131,6 +131,17 @@ pub enum LookupError {
         /// What it points to.
         version: semver::Version,
     },
+    /// The channel was moved to several versions, neither writer knowing of the other, and neither
+    /// a policy nor a person says which one is meant.
+    #[error("channel {channel} of {candidate} points to more than one version")]
+    Disputed {
+        /// The package.
+        candidate: Candidate,
+        /// The channel.
+        channel: ChannelName,
+        /// What it points to, ascending.
+        versions: Vec<semver::Version>,
+    },
     /// The publisher signed two histories of its log that exclude each other. Until a person here
     /// decides (`catalog conflicts` shows both, `catalog resolve` decides), nothing of it is
     /// picked but a release that is named by its id.

@@ -221,6 +221,37 @@ pub struct ConfigFileArgs {
     pub project: bool,
 }
 
+/// `catalog conflicts`
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    catalog conflicts\n  \
+    catalog conflicts --json | jq '.conflicts[] | select(.blocked)'")]
+pub struct ConflictsArgs {}
+
+/// `catalog resolve`
+#[derive(Args, Debug)]
+#[command(
+    group(clap::ArgGroup::new("verdict").required(true).args(["side", "lift", "undo"])),
+    after_help = "Examples:\n  \
+    catalog resolve acme/graphdb@1.2.0 cat:9b02…    this release is meant\n  \
+    catalog resolve acme/graphdb@stable 1.1.0       the channel points there\n  \
+    catalog resolve acme 5f08…                      this history of a forked log\n  \
+    catalog resolve acme --lift                     go on, whatever was signed\n  \
+    catalog resolve acme --undo"
+)]
+pub struct ResolveArgs {
+    /// What is at odds, as `catalog conflicts` names it
+    pub subject: String,
+    /// The side that is meant, in full
+    pub side: Option<String>,
+    /// Go on with a forked publisher without choosing a history
+    #[arg(long)]
+    pub lift: bool,
+    /// Take the decision back
+    #[arg(long)]
+    pub undo: bool,
+}
+
 /// `catalog completions`
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \

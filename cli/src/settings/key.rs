@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use catalog::size::ByteSize;
+use catalog_node::conflicts::Rules;
 use catalog_node::control::{Code, Failure};
 
 use crate::near;
@@ -36,6 +37,7 @@ enum Kind {
     Size,
     Time,
     Selection,
+    Policies,
 }
 
 /// Every setting, by name.
@@ -79,6 +81,14 @@ pub static KEYS: &[Key] = &[
         in_project: false,
         about: "the UDP address to listen on",
         kind: Kind::Address,
+    },
+    Key {
+        name: "node.policies",
+        env: "CATALOG_NODE_POLICIES",
+        default: None,
+        in_project: false,
+        about: "how conflicts are answered, such as acme=newest-wins,*/graphdb=manual",
+        kind: Kind::Policies,
     },
     Key {
         name: "node.quota",
@@ -161,6 +171,12 @@ impl Key {
             Kind::Selection => (
                 value.parse::<Only>().is_ok(),
                 "words such as tag:graph, kind:service, fits:linux-x86_64 or publisher:cat1…"
+                    .to_owned(),
+            ),
+            Kind::Policies => (
+                value.parse::<Rules>().is_ok(),
+                "publisher/package=policy, separated by commas; a policy is newest-wins, \
+                 consensus-wins, merge, keep-both or manual"
                     .to_owned(),
             ),
             Kind::Size => (value.parse::<ByteSize>().is_ok(), "a size such as 10GiB".to_owned()),

@@ -16,6 +16,7 @@ use super::failure::Failure;
 use super::serve::ServeError;
 use crate::blobs::BlobsError;
 use crate::changes::ChangesError;
+use crate::conflicts::ResolveError;
 use crate::endpoint::{DialError, OnlineError};
 use crate::gc::GcError;
 use crate::lookup::ChooseError;
@@ -181,6 +182,13 @@ impl Blame for LookupError {
             }
             Self::Frozen { .. } => Failure::of(Code::FROZEN, self)
                 .hint("catalog conflicts shows both; catalog resolve decides"),
+            Self::Disputed { candidate, channel, versions } => {
+                let versions: Vec<_> = versions.iter().map(ToString::to_string).collect();
+                Failure::of(Code::DISPUTED, self).cause(versions.join(" or ")).hint(format_args!(
+                    "name the version, or decide: catalog resolve {candidate}@{channel} {}",
+                    versions.join("|")
+                ))
+            }
             Self::Withdrawn { version, .. } => Failure::of(Code::NO_VERSION, self)
                 .hint(format_args!("@{version} asks for exactly this version all the same")),
             Self::Store(error) => error.blame(),
@@ -234,6 +242,28 @@ impl Blame for StateError {
                 .hint(format_args!("catalog info {} lists the versions", package.name)),
             Self::Append(error) => error.blame(),
             Self::Store(error) => error.blame(),
+        }
+    }
+}
+
+impl Blame for ResolveError {
+    fn blame(&self) -> Failure {
+        match self {
+            Self::Lookup(error) => error.blame(),
+            Self::Vague { .. } => Failure::of(Code::REFERENCE, self).hint(
+                "name a publisher, publisher/package@1.2.0 or publisher/package@channel: \
+                 catalog conflicts lists them",
+            ),
+            Self::NoConflict { .. } => {
+                Failure::of(Code::NO_CONFLICT, self).hint("catalog conflicts lists what is at odds")
+            }
+            Self::NotASide { sides, .. } => {
+                let failure = Failure::of(Code::NOT_A_SIDE, self);
+                match sides.is_empty() {
+                    true => failure.hint("catalog conflicts shows what can be decided"),
+                    false => failure.hint(format_args!("there is {}", sides.join(", "))),
+                }
+            }
         }
     }
 }

@@ -212,6 +212,10 @@ codes! {
     NOT_A_PROOF = 216, Usage: "not a proof",
         "The file does not begin as a proof does. `catalog prove REF -o FILE` writes one: text that \
         begins with `c2sp.org/tlog-proof@v1`. If it was sent as a message, save it again as it came.";
+    NOT_A_SIDE = 217, Usage: "not one of the things that are at odds",
+        "`catalog resolve` takes one of the sides that `catalog conflicts` shows, spelt in full: the \
+        root of a history, the id of a release, or the version that a channel points to. A forked \
+        publisher can also be let go on as it is: `--lift`.";
 
     NO_PACKAGE = 301, NotFound: "no such package",
         "Neither our own store nor what we learnt from peers knows a package of this name. \
@@ -247,6 +251,14 @@ codes! {
         "A root names what the catalog came to when it was shown, by `catalog status`, `catalog \
         sync` or `catalog changes`. This node remembers the last thousand. Numbers of changes \
         never go out of date, except that rebuilding the store begins again at 1.";
+    NO_CONFLICT = 314, NotFound: "nothing is at odds",
+        "Nobody contradicts anybody about what was named, so there is nothing to decide. \
+        `catalog conflicts` lists what is at odds here.";
+    DISPUTED = 315, NotFound: "the channel points to more than one version",
+        "Two keys of the publisher moved the channel, neither knowing of the other, and catalog \
+        never guesses which one is meant. Name the version, decide with `catalog resolve`, or set a \
+        policy: `catalog config set node.policies acme=newest-wins`. The publisher ends it by moving \
+        the channel once more.";
 
     NOTHING_FITS = 401, NothingFits: "no variant fits this machine",
         "Each variant was refused for the reason shown, with the amount that is missing. \

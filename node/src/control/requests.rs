@@ -4,6 +4,7 @@
 //! that a mistake gets the same words on every way in. Replies are the node's own reports.
 
 mod author;
+mod conflict;
 mod consume;
 mod peers;
 mod proof;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use author::{
     About, Channel, Drafted, Family, Import, Init, Publish, PublishReply, VariantFits, Yank,
 };
+pub use conflict::{Conflicts, Resolve};
 pub use consume::{
     Cat, Explain, Fetch, Fits, Info, Install, List, Path, Remove, Rollback, Search, Update,
 };

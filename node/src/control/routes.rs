@@ -38,6 +38,8 @@ pub(super) fn router(node: Node, stop: CancellationToken, http: Option<Http>) ->
         .short::<ask::Channel>()
         .short::<ask::Yank>()
         .short::<ask::Prove>()
+        .short::<ask::Conflicts>()
+        .short::<ask::Resolve>()
         .short::<ask::PeerList>()
         .short::<ask::PeerAdd>()
         .short::<ask::PeerRemove>()

@@ -77,36 +77,39 @@ pub struct Target {
 
 /// What a channel means here.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PointerAnswer {
-    /// Nobody moved it yet.
-    Unset,
-    /// It points there.
-    At {
-        /// Where.
-        target: Target,
-        /// Why; anything but [`Why::Undisputed`] is one of several.
-        why: Why,
-    },
-    /// It was moved to several versions at once, and nobody may guess.
-    Open {
-        /// Where to, ascending.
-        targets: Vec<Target>,
-        /// Where it pointed before, if that is to be used meanwhile.
-        meanwhile: Option<Target>,
-    },
+pub struct PointerAnswer {
+    /// What it was last moved to, by writers who did not know of each other; ascending. Empty for
+    /// a channel that nobody moved yet.
+    pub targets: Vec<Target>,
+    /// Where it points; `None` when nobody may guess.
+    pub at: Option<Target>,
+    /// Why it points there, or nowhere.
+    pub why: Why,
+}
+
+impl PointerAnswer {
+    /// Whether it was moved to several versions at once, whatever was made of that.
+    pub fn is_disputed(&self) -> bool {
+        !matches!(self.why, Why::Unset | Why::Undisputed)
+    }
 }
 
 /// Why a channel points where it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Why {
+    /// Nobody moved it yet.
+    Unset,
     /// Nobody says otherwise.
     Undisputed,
     /// The policy chose among several.
     Policy(Policy),
     /// A person did.
     Decided,
+    /// It stays where it was before it was disputed.
+    Earlier,
+    /// It is disputed, and points nowhere.
+    Open,
 }
 
 /// Says where a channel points, given every move of it.
@@ -115,26 +118,38 @@ pub fn pointer(policy: Policy, channel: &Channel, trust: &LocalTrust) -> Pointer
     let due = |moved: &&Move| moved.time.since(trust.now) <= AHEAD_MAX;
     let history: History<'_> = channel.moves.iter().filter(due).collect();
     let heads = history.heads();
-    let Some(newest) = newest(&heads) else { return PointerAnswer::Unset };
-    if agreed(&heads) {
-        return PointerAnswer::At { target: newest.target(), why: Why::Undisputed };
+    let (at, why) = choose(policy, &history, &heads, channel, trust);
+    let mut targets: Vec<_> = heads.into_iter().map(Move::target).collect();
+    targets.sort();
+    PointerAnswer { targets, at: at.map(Move::target), why }
+}
+
+fn choose<'m>(
+    policy: Policy,
+    history: &History<'m>,
+    heads: &[&'m Move],
+    channel: &Channel,
+    trust: &LocalTrust,
+) -> (Option<&'m Move>, Why) {
+    let Some(newest) = newest(heads) else { return (None, Why::Unset) };
+    if agreed(heads) {
+        return (Some(newest), Why::Undisputed);
     }
-    if let Some(head) = only(heads.iter().filter(|head| trust.decided.contains(&head.id))) {
-        return PointerAnswer::At { target: head.target(), why: Why::Decided };
+    if let Some(&head) = only(heads.iter().filter(|head| trust.decided.contains(&head.id))) {
+        return (Some(head), Why::Decided);
     }
     let chosen = match policy {
         Policy::NewestWins => Some(newest),
-        Policy::ConsensusWins => consensus(&history, quorum(trust.quorum_keys, channel.logs)),
-        Policy::Merge => highest(&history, &heads, &channel.unsound),
-        Policy::KeepBoth | Policy::Manual => None,
+        Policy::ConsensusWins => consensus(history, quorum(trust.quorum_keys, channel.logs)),
+        Policy::Merge => highest(history, heads, &channel.unsound),
+        Policy::KeepBoth => None,
+        Policy::Manual => match undisputed(history, heads) {
+            Some(earlier) => return (Some(earlier), Why::Earlier),
+            None => None,
+        },
     };
-    if let Some(chosen) = chosen {
-        return PointerAnswer::At { target: chosen.target(), why: Why::Policy(policy) };
-    }
-    let mut targets: Vec<_> = heads.iter().map(|head| head.target()).collect();
-    targets.sort();
-    let meanwhile = (policy == Policy::Manual).then(|| undisputed(&history, &heads)).flatten();
-    PointerAnswer::Open { targets, meanwhile: meanwhile.map(Move::target) }
+    let why = if chosen.is_some() { Why::Policy(policy) } else { Why::Open };
+    (chosen, why)
 }
 
 /// The highest position, then the latest time, then the highest id.

@@ -162,6 +162,49 @@ impl FromIterator<(Pattern, Policy)> for Rules {
     }
 }
 
+/// Text that is not a list of rules.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RulesError {
+    /// A rule without a `=`.
+    #[error("{found:?} is not `pattern=policy`")]
+    Rule {
+        /// The beginning of it.
+        found: Box<str>,
+    },
+    /// What stands before the `=`.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+    /// What stands behind it.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// Two rules for the same packages.
+    #[error("{pattern} is there twice")]
+    Twice {
+        /// Which packages.
+        pattern: Pattern,
+    },
+}
+
+impl FromStr for Rules {
+    type Err = RulesError;
+
+    /// Reads rules as settings have them: `acme/*=newest-wins, */graphdb=manual`.
+    fn from_str(text: &str) -> Result<Self, RulesError> {
+        let mut rules = Self::default();
+        for rule in text.split(',').map(str::trim).filter(|rule| !rule.is_empty()) {
+            let (pattern, policy) = rule
+                .split_once('=')
+                .ok_or_else(|| RulesError::Rule { found: rule.chars().take(200).collect() })?;
+            let (pattern, policy) = (pattern.trim().parse::<Pattern>()?, policy.trim().parse()?);
+            if rules.0.insert(pattern.clone(), policy).is_some() {
+                return Err(RulesError::Twice { pattern });
+            }
+        }
+        Ok(rules)
+    }
+}
+
 impl Rules {
     /// The policy for versions of a package; [`Policy::KeepBoth`] where none is configured.
     ///
@@ -229,6 +272,16 @@ mod tests {
             }
             assert_eq!(answer(&rules, "graphdb", None), Policy::ConsensusWins);
             assert_eq!(answer(&rules, "notes", None), Policy::Manual);
+        }
+    }
+
+    #[test]
+    fn rules_are_read_from_a_setting() {
+        let rules: Rules = "acme/graph* = merge, */zlib=manual,".parse().unwrap();
+        assert_eq!(rules.0.len(), 2);
+        assert_eq!("".parse(), Ok(Rules::default()));
+        for wrong in ["acme", "acme=latest", "a/b/c=merge", "acme=merge,acme/*=manual"] {
+            wrong.parse::<Rules>().expect_err(wrong);
         }
     }
 

@@ -50,10 +50,8 @@ fn channel(moves: &[Move]) -> Channel {
 
 /// Where the channel points, and why; open ones say `None`.
 fn points(policy: Policy, channel: &Channel) -> Option<(String, Why)> {
-    match pointer(policy, channel, &trust()) {
-        PointerAnswer::At { target, why } => Some((target.version.to_string(), why)),
-        PointerAnswer::Unset | PointerAnswer::Open { .. } => None,
-    }
+    let PointerAnswer { at, why, .. } = pointer(policy, channel, &trust());
+    at.map(|target| (target.version.to_string(), why))
 }
 
 fn claim(content: &str, n: u8) -> Claim {
@@ -130,12 +128,9 @@ fn what_a_person_decided_holds_under_every_policy() {
                 panic!("{policy}")
             };
             assert_eq!(standing, Standing::Decided(claims[chosen].id));
-            match pointer(policy, &channel(&moves), &trust) {
-                PointerAnswer::At { target, why: Why::Decided } => {
-                    assert_eq!(target.by, moves[chosen].id);
-                }
-                other => panic!("{policy}: {other:?}"),
-            }
+            let answer = pointer(policy, &channel(&moves), &trust);
+            assert_eq!(answer.why, Why::Decided);
+            assert_eq!(answer.at.unwrap().by, moves[chosen].id);
         }
         // Two decisions are none.
         let decided = claims.map(|claim| claim.id).into();
@@ -177,11 +172,13 @@ fn a_fork_of_a_channel_is_answered_as_each_policy_says() {
     assert_eq!(points(Policy::Merge, &fork), highest);
     let target = |moved: &Move| Target { version: moved.version.clone(), by: moved.id };
     let targets = vec![target(&moves[1]), target(&moves[2])];
-    let open = PointerAnswer::Open { targets: targets.clone(), meanwhile: None };
+    let open = PointerAnswer { targets: targets.clone(), at: None, why: Why::Open };
     assert_eq!(pointer(Policy::KeepBoth, &fork, &trust()), open);
-    let stays = PointerAnswer::Open { targets, meanwhile: Some(target(&base)) };
+    let stays = PointerAnswer { targets, at: Some(target(&base)), why: Why::Earlier };
     assert_eq!(pointer(Policy::Manual, &fork, &trust()), stays);
-    assert_eq!(pointer(Policy::Manual, &channel(&[]), &trust()), PointerAnswer::Unset);
+    let unset = PointerAnswer { targets: vec![], at: None, why: Why::Unset };
+    assert_eq!(pointer(Policy::Manual, &channel(&[]), &trust()), unset);
+    assert!(open.is_disputed() && stays.is_disputed() && !unset.is_disputed());
 }
 
 #[test]
@@ -218,10 +215,7 @@ fn a_move_dated_ahead_of_our_clock_waits() {
     let moves = channel(&[to("1.0.0", 0, 1, &[]), early]);
     for policy in Policy::ALL {
         let now = |millis| LocalTrust { now: Timestamp::from_millis(millis), ..trust() };
-        let at = |trust| match pointer(policy, &moves, &trust) {
-            PointerAnswer::At { target, .. } => target.version.to_string(),
-            other => panic!("{other:?}"),
-        };
+        let at = |trust| pointer(policy, &moves, &trust).at.unwrap().version.to_string();
         assert_eq!(at(now(NOW)), "1.0.0");
         assert_eq!(at(now(NOW + 1)), "2.0.0");
     }
@@ -230,10 +224,8 @@ fn a_move_dated_ahead_of_our_clock_waits() {
 #[test]
 fn logs_that_claim_to_have_seen_each_other_do_not_empty_a_channel() {
     let moves = [to("1.0.0", 0, 1, &[(1, 9)]), to("2.0.0", 1, 1, &[(0, 9)])];
-    assert!(matches!(
-        pointer(Policy::Manual, &channel(&moves), &trust()),
-        PointerAnswer::Open { targets, .. } if targets.len() == 2
-    ));
+    let answer = pointer(Policy::Manual, &channel(&moves), &trust());
+    assert_eq!((answer.targets.len(), answer.why), (2, Why::Open));
     assert_eq!(
         points(Policy::NewestWins, &channel(&moves)).unwrap().1,
         Why::Policy(Policy::NewestWins)
@@ -250,16 +242,12 @@ fn manual_goes_back_to_what_nobody_disputed() {
         to("1.3.0", 0, 3, &[]),
         to("1.4.0", 0, 3, &[]),
     ];
-    let PointerAnswer::Open { targets, meanwhile } =
-        pointer(Policy::Manual, &channel(&moves), &trust())
-    else {
-        panic!()
-    };
-    assert_eq!(targets.len(), 2);
-    assert_eq!(meanwhile.unwrap().version, at("1.0.0"));
+    let answer = pointer(Policy::Manual, &channel(&moves), &trust());
+    assert_eq!((answer.targets.len(), answer.why), (2, Why::Earlier));
+    assert_eq!(answer.at.unwrap().version, at("1.0.0"));
     // A fork from the first move on leaves nothing to stay at.
     let answer = pointer(Policy::Manual, &channel(&moves[1..3]), &trust());
-    assert!(matches!(answer, PointerAnswer::Open { meanwhile: None, .. }));
+    assert_eq!((answer.at, answer.why), (None, Why::Open));
 }
 
 #[test]
