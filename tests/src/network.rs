@@ -82,8 +82,10 @@ impl Network {
         let (here, there) = (ports(true), ports(false));
         self.filter(&format!(
             "table bridge cut {{ chain forward {{ type filter hook forward priority 0;
-             iifname {{ {here} }} oifname {{ {there} }} drop;
-             iifname {{ {there} }} oifname {{ {here} }} drop; }} }}"
+             iifname {{ {here} }} oifname {{ {there} }} drop
+             iifname {{ {there} }} oifname {{ {here} }} drop
+             }}
+             }}"
         ))
     }
 

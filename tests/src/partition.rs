@@ -2,6 +2,7 @@
 //! the cut everybody has everything.
 
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -15,8 +16,6 @@ use crate::table::Table;
 pub const NODES: u8 = 5;
 /// How often a node looks at its peers here.
 pub const SYNC_INTERVAL: Duration = Duration::from_secs(5);
-/// How long a side is alone: long enough for every connection to the other to be given up.
-const CUT_SECONDS: std::ops::Range<u64> = 1..12;
 /// How long a state is waited for before the test says that it never comes.
 const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(200);
@@ -71,9 +70,17 @@ impl Tally {
 
 /// Cuts and heals `rounds` times.
 ///
+/// - `seconds`: how long each cut lasts.
+///
 /// # Errors
 /// When the network cannot be cut.
-pub fn run(network: &Network, rounds: usize, seed: u64, work: &Path) -> io::Result<Tally> {
+pub fn run(
+    network: &Network,
+    rounds: usize,
+    seconds: Range<u64>,
+    seed: u64,
+    work: &Path,
+) -> io::Result<Tally> {
     let mut dice = Dice::new(seed);
     let mut tally = Tally { rounds, ..Tally::default() };
     let nodes = Nodes::start(network, work);
@@ -87,7 +94,7 @@ pub fn run(network: &Network, rounds: usize, seed: u64, work: &Path) -> io::Resu
         let outside = (0..NODES).find(|node| !island.contains(node)).expect("at most two are in");
         network.cut(&island)?;
         let cut = Instant::now();
-        let alone = Duration::from_secs(dice.pick(CUT_SECONDS));
+        let alone = Duration::from_secs(dice.pick(seconds.clone()));
         for (side, node) in [island[0], outside].into_iter().enumerate() {
             let parcel = Parcel::new(format!("parcel-{node}"), format!("1.{round}.{side}"));
             parcel.publish(&nodes.machines[usize::from(node)], work).ok();

@@ -18,7 +18,7 @@ fn both_sides_of_a_cut_have_everything_after_it() {
         }
     };
     let work = tempfile::tempdir().unwrap();
-    let tally = partition::run(&network, 2, SEED, work.path()).unwrap();
+    let tally = partition::run(&network, 2, 1..6, SEED, work.path()).unwrap();
     println!("{}", tally.table(SEED));
     assert!(tally.is_good(), "{tally:#?}");
 }

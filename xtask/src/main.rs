@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo xtask samples                fetch the npm and wheel families that the journeys import
-//! cargo xtask campaign NAME [SEED]   durability, resume, powercut, bitflips, sim, or all
+//! cargo xtask campaign NAME [SEED]   durability, resume, powercut, bitflips, partition, sim, or all
 //! cargo xtask bench [WORD…]          journeys beside their rivals (see benches/benches/journeys.rs)
 //! ```
 //!
@@ -15,13 +15,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use catalog_tests::machine::Machine;
+use catalog_tests::network::Network;
 use catalog_tests::sim::catalogs;
 use catalog_tests::skip::skip;
 use catalog_tests::table::Table;
-use catalog_tests::{bitflips, durability, powercut, resume, samples};
+use catalog_tests::{bitflips, durability, partition, powercut, resume, samples};
 
 const USAGE: &str = "usage: cargo xtask samples | campaign NAME [SEED] | bench [WORD…]";
-const CAMPAIGNS: [&str; 5] = ["durability", "resume", "powercut", "bitflips", SIM];
+const CAMPAIGNS: [&str; 6] = ["durability", "resume", "powercut", "bitflips", "partition", SIM];
 
 /// The campaign that needs no program, only an optimised build of the tests' library.
 const SIM: &str = "sim";
@@ -157,6 +158,18 @@ fn run(name: &str, seed: u64) -> Result<(), String> {
             let tally = bitflips::run(1_000, 50, seed, &work);
             (tally.table(seed), tally.is_good())
         }
+        "partition" => match Network::new(partition::NODES) {
+            Err(why) => {
+                skip("partition", &why.to_string());
+                return Ok(());
+            }
+            Ok(network) => {
+                // Some cuts outlast every connection, some do not.
+                let tally = partition::run(&network, 20, 1..40, seed, &work);
+                let tally = tally.map_err(|error| error.to_string())?;
+                (tally.table(seed), tally.is_good())
+            }
+        },
         SIM => {
             let sweep = catalogs::campaign(seed);
             (sweep.table("Simulation: syncing nodes with everything going wrong"), sweep.is_good())
