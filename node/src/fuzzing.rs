@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::protocol::frame;
-use crate::protocol::message::{Heads, Hello, Notice, Request, Shown, Welcome};
+use crate::protocol::message::{Heads, Hello, Notice, Request, Welcome};
 
 /// Reads the body of a frame as each message that a peer can send, and checks that what is read
 /// is written back with the same meaning, in no more bytes.
@@ -18,9 +18,6 @@ pub fn frame(body: &[u8]) {
     }
     if let Some(welcome) = message::<Welcome>(body) {
         let _ = welcome.agreed(&ours);
-    }
-    if let Some(Shown { records }) = message(body) {
-        records.iter().for_each(|record| drop(catalog_sync::record::decode(record)));
     }
     let _ = message::<Heads>(body);
     let _ = message::<Notice>(body);

@@ -14,7 +14,6 @@ use catalog::store::{PeerCursor, PeerRow, StoreError, Trust};
 use catalog_sync::conversation::{Conversation, ConversationError, Report, Terms};
 use catalog_sync::exchange::{Appetite, Budget, Cost, Ending, Known, Outcome, Violation};
 use catalog_sync::message::Cursor;
-use catalog_sync::record;
 use catalog_sync::view::{Selection, View};
 use iroh::endpoint::{RecvStream, SendStream};
 use serde::{Deserialize, Serialize};
@@ -26,7 +25,7 @@ use crate::node::{Inner, Node, now};
 use crate::peers::causes;
 use crate::protocol::exchange;
 use crate::protocol::frame::{self, FrameError};
-use crate::protocol::message::{Request, Shown, StoreState, TalkError};
+use crate::protocol::message::{Request, StoreState, TalkError};
 use crate::talk::{self, LinkError};
 
 /// With more changes than this to catch up with, what must not wait goes ahead in an exchange of
@@ -34,10 +33,6 @@ use crate::talk::{self, LinkError};
 const AHEAD_MIN: u64 = 2048;
 /// Exchanges about one view, as long as each brings something: one has its limits.
 const EXCHANGES_MAX: usize = 64;
-/// Positions of which only the hash is known that are asked for at once.
-pub(crate) const SHOW_MAX: usize = 4096;
-/// Bytes of records that are shown at once: half a frame.
-const SHOW_BYTES: usize = 512 << 10;
 
 /// How records are brought over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,7 +172,8 @@ impl Default for Sum {
 }
 
 impl Sum {
-    fn add(&mut self, talk: &Conversation, outcome: Option<&Outcome>, announced: u64) {
+    /// Adds what a conversation cost and brought, however it ended.
+    fn add(&mut self, talk: &Conversation) {
         let (cost, report) = (talk.cost(), talk.report());
         self.cost.overhead_in += cost.overhead_in;
         self.cost.overhead_out += cost.overhead_out;
@@ -189,10 +185,13 @@ impl Sum {
         self.report.faults += report.faults;
         self.report.start_over |= report.start_over;
         self.report.rejected.extend(report.rejected.iter().cloned());
-        let Some(outcome) = outcome else { return };
+    }
+
+    /// Adds how an exchange ended. One in which nothing was said ended as `announced`.
+    fn conclude(&mut self, talk: &Conversation, outcome: &Outcome, announced: u64) {
         self.in_step &= matches!(outcome.ending, Ending::Same | Ending::Complete);
-        let spoke = cost.overhead_out > 0;
-        let reached = outcome.position.or((!spoke).then_some(announced));
+        let silent = talk.cost().overhead_out == 0;
+        let reached = outcome.position.or(silent.then_some(announced));
         self.position = self.position.zip(reached).map(|(one, other)| one.min(other));
     }
 }
@@ -425,8 +424,9 @@ impl Inner {
             let opened = blocking(move || Conversation::open(&keeper, view, knows, terms)).await;
             let talk = opened.map_err(TalkError::from)?;
             let (talk, outcome) = self.speak(link, talk).await;
-            sum.add(&talk, outcome.as_ref().ok(), theirs.last);
+            sum.add(&talk);
             let outcome = outcome?;
+            sum.conclude(&talk, &outcome, theirs.last);
             if outcome.ending != Ending::Partial || talk.report().new == 0 {
                 return Ok(());
             }
@@ -465,26 +465,18 @@ impl Inner {
 
     /// Asks for what stands at positions of which we know only the hash: this peer may be able to
     /// show what others could not.
-    async fn ask_to_show(&self, link: &Link, sum: &mut Sum) -> Result<(), LinkError> {
-        let store = self.store.clone();
-        let bare = blocking(move || store.snapshot()?.bare_leaves(0, SHOW_MAX)).await?;
-        if bare.is_empty() {
-            return Ok(());
+    async fn ask_to_show(self: &Arc<Self>, link: &Link, sum: &mut Sum) -> Result<(), LinkError> {
+        let mut after = 0;
+        for _ in 0..EXCHANGES_MAX {
+            let terms = terms(remote(&link.connection), Appetite::Takes);
+            let keeper = self.keeper.clone();
+            let asked = blocking(move || Conversation::fetch(&keeper, after, terms)).await;
+            let Some((talk, reached)) = asked.map_err(TalkError::from)? else { break };
+            let (talk, outcome) = self.speak(link, talk).await;
+            sum.add(&talk);
+            outcome?;
+            after = reached;
         }
-        let items = bare.iter().map(|(_, item)| *item.as_bytes()).collect();
-        let opened = link.connection.open_bi().await;
-        let (mut send, mut receive) =
-            opened.map_err(|error| TalkError::from(FrameError::Lost { source: error.into() }))?;
-        let out = frame::send(&mut send, &Request::Show(items)).await.map_err(TalkError::from)?;
-        send.finish().ok();
-        let (Shown { records }, bytes) =
-            frame::expect(&mut receive).await.map_err(TalkError::from)?;
-        sum.cost.overhead_out += out;
-        sum.cost.records_in += bytes;
-        let incoming: Vec<_> = records.iter().filter_map(|bytes| record::decode(bytes)).collect();
-        let store = self.store.clone();
-        let accepted = blocking(move || store.accept(incoming, now())).await?;
-        sum.report.new += accepted.new as u64;
         Ok(())
     }
 }
@@ -510,37 +502,6 @@ pub(crate) async fn answer(
         inner.changed();
     }
     outcome?;
-    Ok(())
-}
-
-/// Answers who asks for what stands at positions of which it knows only the hash.
-pub(crate) async fn show(
-    inner: &Arc<Inner>,
-    asker: NodeId,
-    items: Vec<[u8; 32]>,
-    send: &mut SendStream,
-) -> Result<(), LinkError> {
-    let store = inner.store.clone();
-    let load = move || {
-        let snapshot = store.snapshot()?;
-        let (mut records, mut bytes) = (Vec::new(), 0);
-        for item in items.into_iter().take(SHOW_MAX) {
-            let id = catalog::ItemId::from_bytes(item);
-            let shown = snapshot.payload(Reader::Node(asker), &id)?;
-            if let Some(shown @ catalog::store::ChangeItem::Statement(_)) = shown {
-                let record = record::encode(&shown);
-                bytes += record.len();
-                records.push(record);
-            }
-            if bytes >= SHOW_BYTES {
-                break;
-            }
-        }
-        Ok::<_, StoreError>(records)
-    };
-    let records = blocking(load).await?;
-    frame::send(send, &Shown { records }).await.map_err(TalkError::from)?;
-    send.finish().ok();
     Ok(())
 }
 

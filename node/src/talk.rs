@@ -144,9 +144,6 @@ async fn question(
         Ok((Request::Exchange, _)) => {
             sync::answer(inner, remote(connection), &mut send, &mut receive).await
         }
-        Ok((Request::Show(items), _)) => {
-            sync::show(inner, remote(connection), items, &mut send).await
-        }
         Ok((Request::Heads(logs), _)) => freshness::answer(inner, logs, &mut send).await,
         Ok((Request::Hello(_), _)) => Err(TalkError::from(FrameError::OutOfTurn).into()),
         Err(error) => Err(TalkError::from(error).into()),

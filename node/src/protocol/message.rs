@@ -22,8 +22,6 @@ pub(crate) enum Request {
     Hello(Hello),
     /// Begins an exchange of records; its frames follow on the same stream, in both directions.
     Exchange,
-    /// Asks for what stands at positions of which only the hash is known. Answered by [`Shown`].
-    Show(Vec<[u8; 32]>),
     /// Asks how fresh the heads of these logs are. Answered by [`Heads`].
     Heads(Vec<LogName>),
 }
@@ -72,13 +70,6 @@ pub(crate) struct LogName {
     pub publisher: [u8; 32],
     /// The key that signs the log.
     pub key: [u8; 32],
-}
-
-/// The answer to [`Request::Show`]: records, for those that the asker may read.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Shown {
-    /// Each as in an exchange.
-    pub records: Vec<Vec<u8>>,
 }
 
 /// The answer to [`Request::Heads`]: sealed heads, the freshest that are known.
@@ -243,10 +234,9 @@ mod tests {
         let cases: Vec<(Vec<u8>, String)> = vec![
             (encode(&Request::Hello(hello())).unwrap(), format!("00{hello_hex}")),
             (encode(&Request::Exchange).unwrap(), "01".to_owned()),
-            (encode(&Request::Show(vec![[5; 32]])).unwrap(), format!("0201{}", times("05", 32))),
             (
                 encode(&Request::Heads(vec![log])).unwrap(),
-                format!("0301{}{}", times("01", 32), times("02", 32)),
+                format!("0201{}{}", times("01", 32), times("02", 32)),
             ),
             (
                 encode(&Welcome::Agreed { version: 1, hello: hello() }).unwrap(),
@@ -256,7 +246,6 @@ mod tests {
                 encode(&Welcome::NoCommonVersion { version_min: 3, version_max: 4 }).unwrap(),
                 "010304".to_owned(),
             ),
-            (encode(&Shown { records: vec![vec![0xaa, 0xbb]] }).unwrap(), "0102aabb".to_owned()),
             (encode(&Heads { heads: vec![vec![0xcc]] }).unwrap(), "0101cc".to_owned()),
             (encode(&Notice::Changed(state())).unwrap(), format!("00{state_hex}")),
         ];

@@ -6,8 +6,11 @@ use std::time::Duration;
 use catalog::permission::Permission;
 use catalog::store::LookupError;
 
+use catalog_sync::view::Selection;
+
 use super::fixture::{Machine, reference, simple};
 use crate::state::Yanking;
+use crate::sync::{Strategy, SyncWish};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_hears_of_what_is_published_while_it_is_connected() {
@@ -73,6 +76,63 @@ async fn a_restricted_release_is_only_seen_by_those_it_names() {
     let d = Machine::new().await;
     d.meet(&b).await;
     assert!(d.node.info(&reference("secret")).await.is_err());
+}
+
+/// A stranger passes on the hash of what it may not read; who may read it asks for it elsewhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_stranger_could_not_show_is_asked_of_the_next_peer() {
+    let (a, b, c) = (Machine::publisher("acme").await, Machine::new().await, Machine::new().await);
+    let mut secret = simple(a.dir.path(), "secret", "1.0.0", 1);
+    secret.permission = Permission::Restricted(BTreeSet::from([c.node.id()]));
+    a.publish(secret).await;
+    b.meet(&a).await;
+    c.meet(&b).await;
+    assert!(c.node.info(&reference("secret")).await.is_err());
+    c.meet(&a).await;
+    assert!(c.node.info(&reference("secret")).await.is_ok());
+    assert!(c.node.verify().await.unwrap().is_clean());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_strategy_brings_what_it_says() {
+    let (a, b) = (Machine::publisher("acme").await, Machine::new().await);
+    a.publish(simple(a.dir.path(), "graphdb", "1.0.0", 1)).await;
+    let mut tagged = simple(a.dir.path(), "notes", "1.0.0", 2);
+    tagged.tags = vec!["writing".to_owned()];
+    a.publish(tagged).await;
+    let ticket = a.node.ticket().await.unwrap();
+    let tags = ["writing".parse().unwrap()].into();
+    let selection = Selection { tags, ..Selection::default() };
+    let (dir, config) = (b.dir, b.node.config().clone());
+    b.node.shutdown().await.unwrap();
+    drop(b.node);
+    let some = crate::Node::builder(config.clone().select(selection)).spawn().await.unwrap();
+    some.connect(&ticket).await.unwrap();
+    assert!(some.info(&reference("notes")).await.is_ok());
+    assert!(some.info(&reference("graphdb")).await.is_err(), "it was not asked for");
+    assert!(some.verify().await.unwrap().is_clean());
+    some.shutdown().await.unwrap();
+    drop(some);
+
+    // Without the selection the same node takes up the rest, whatever the way.
+    let node = crate::Node::builder(config).spawn().await.unwrap();
+    let mut versions = 1;
+    for strategy in [
+        Strategy::Differential,
+        Strategy::Incremental,
+        Strategy::Priority,
+        Strategy::Full,
+        Strategy::Auto,
+    ] {
+        let wish = SyncWish { strategy, ..SyncWish::default() };
+        let report = node.sync_as(Some(&a.node.id()), &wish).await.unwrap().remove(0);
+        assert_eq!(report.error, None, "{strategy}");
+        let shown = node.info(&reference("graphdb")).await.unwrap();
+        assert_eq!(shown.versions.len(), versions, "{strategy}");
+        versions += 1;
+        a.publish(simple(a.dir.path(), "graphdb", &format!("1.{versions}.0"), 1)).await;
+    }
+    drop(dir);
 }
 
 /// Waits for what other tasks bring about.
