@@ -233,7 +233,7 @@ impl Node {
     /// [`PinError::Taken`] when the name means somebody else.
     pub async fn pin(&self, petname: &Petname, publisher: &PublisherId) -> Result<(), PinError> {
         self.0.store.pin(petname, publisher, now())?;
-        // What was refused for want of room is welcome now: the next exchange compares.
+        // What was refused for want of room is welcome now.
         Ok(self.0.forget_cursors()?)
     }
 
@@ -247,14 +247,10 @@ impl Node {
 }
 
 impl Inner {
-    /// Forgets how far we have come with everybody.
+    /// Forgets how far we have come with everybody: the next exchange compares.
     fn forget_cursors(&self) -> Result<(), StoreError> {
-        for row in self.store.peers()?.into_iter().filter(|row| row.cursor.is_some()) {
-            self.store.add_peer(&PeerRow { cursor: None, ..row })?;
-        }
-        for (node, _) in self.lan.all() {
-            self.lan.set_cursor(&node, None);
-        }
+        self.store.forget_cursors()?;
+        self.lan.all().iter().for_each(|(node, _)| self.lan.set_cursor(node, None));
         Ok(())
     }
 

@@ -93,6 +93,33 @@ async fn what_a_stranger_could_not_show_is_asked_of_the_next_peer() {
     assert!(c.node.verify().await.unwrap().is_clean());
 }
 
+/// Threat row 3: a mirror that shows the same head for ever is told from a publisher with no news.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_publishers_own_node_can_say_that_its_head_is_fresh() {
+    let (a, b, c) = (Machine::publisher("acme").await, Machine::new().await, Machine::new().await);
+    a.publish(simple(a.dir.path(), "graphdb", "1.0.0", 1)).await;
+    b.meet(&a).await;
+    c.meet(&b).await;
+    c.node.pin(&"acme".parse().unwrap(), &a.node.publisher().unwrap()).await.unwrap();
+    let minute = Duration::from_secs(60);
+    let stale = async |peer: &Machine| {
+        let shown = c.node.freshness(&peer.node.id()).await.unwrap().remove(0);
+        assert_eq!((shown.size, shown.size_here), (Some(2), 2));
+        shown.is_stale(minute, crate::node::now())
+    };
+    assert!(stale(&b).await, "nobody spoke for it");
+    c.meet(&a).await;
+    assert!(!stale(&a).await);
+    assert!(stale(&b).await, "what c learned does not make b fresh");
+    // A stamp is passed on, and ages.
+    b.node.connect(&a.node.ticket().await.unwrap()).await.unwrap();
+    b.node.freshness(&a.node.id()).await.unwrap();
+    assert!(!stale(&b).await);
+    let shown = c.node.freshness(&b.node.id()).await.unwrap().remove(0);
+    let later = crate::node::now().as_millis() + 61_000;
+    assert!(shown.is_stale(minute, catalog::Timestamp::from_millis(later)));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_strategy_brings_what_it_says() {
     let (a, b) = (Machine::publisher("acme").await, Machine::new().await);
