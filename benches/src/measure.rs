@@ -92,6 +92,27 @@ fn with_children(pid: u32) -> Vec<u32> {
     [pid].into_iter().chain(children).collect()
 }
 
+/// How long the calling thread has run: what others on the machine do does not stretch it.
+pub fn thread_time() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+}
+
+/// Adds the time that the calling thread runs in `work` to `sum`.
+pub fn timed<T>(sum: &mut Duration, work: impl FnOnce() -> T) -> T {
+    let began = thread_time();
+    let made = work();
+    *sum += thread_time() - began;
+    made
+}
+
+/// The bytes of memory of this process that are resident.
+pub fn resident_bytes() -> u64 {
+    let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
+    pages.unwrap_or_default() * 4096
+}
+
 /// The middle of some figures; the lower one of two.
 pub fn median(figures: &[f64]) -> f64 {
     let mut sorted = figures.to_vec();
