@@ -152,38 +152,34 @@ impl Node {
     pub fn resolve(&self, subject: &str, verdict: &Verdict) -> Result<Dispute, ResolveError> {
         let (store, rules) = (&self.0.store, self.config().policies());
         let conflicts = self.at_odds(subject)?;
-        let mut sides = Vec::new();
+        let (mut decided, mut sides) = (None, Vec::new());
+        // A publisher may have forked several logs: a side names one of them, the rest is for all.
         for conflict in &conflicts {
-            let decision = match verdict {
-                Verdict::Undo => None,
-                Verdict::Lift => Some(Decision::Lift),
+            let is_written = match verdict {
+                Verdict::Undo => store.undecide(&conflict.subject).map(|_| true)?,
+                Verdict::Lift => decide(store, conflict, &Decision::Lift)?,
                 Verdict::Keep(name) => match named(store, rules, conflict, name)? {
-                    Some(decision) => Some(decision),
-                    None => {
-                        let dispute = dispute(store, rules, conflict)?;
-                        sides.extend(dispute.sides.into_iter().map(|side| side.name));
-                        continue;
-                    }
+                    Some(decision) => decide(store, conflict, &decision)?,
+                    None => false,
                 },
             };
-            let written = match &decision {
-                Some(decision) => store.decide(&conflict.subject, decision, now()),
-                None => store.undecide(&conflict.subject).map(drop).map_err(DecideError::Store),
-            };
-            match written {
-                Ok(()) => {
-                    let decided = store.conflict(&conflict.subject)?;
-                    return Ok(dispute(store, rules, decided.as_ref().unwrap_or(conflict))?);
-                }
-                Err(DecideError::Store(error)) => return Err(error.into()),
-                Err(_) => {}
+            if is_written {
+                decided = store.conflict(&conflict.subject)?;
+            } else {
+                sides.extend(dispute(store, rules, conflict)?.sides);
             }
         }
-        let choice = match verdict {
-            Verdict::Keep(name) => name.clone(),
-            Verdict::Lift | Verdict::Undo => "lift".to_owned(),
-        };
-        Err(ResolveError::NotASide { subject: subject.to_owned(), choice, sides })
+        match decided {
+            Some(conflict) => Ok(dispute(store, rules, &conflict)?),
+            None => Err(ResolveError::NotASide {
+                subject: subject.to_owned(),
+                choice: match verdict {
+                    Verdict::Keep(name) => name.clone(),
+                    Verdict::Lift | Verdict::Undo => "--lift".to_owned(),
+                },
+                sides: sides.into_iter().map(|side| side.name).collect(),
+            }),
+        }
     }
 
     /// What is at odds about a subject; at least one.
@@ -295,6 +291,17 @@ fn answer(
     let trust = LocalTrust { now: now(), decided, ..LocalTrust::default() };
     let answer = pointer(policy, &Channel { moves, logs: logs.len(), unsound }, &trust);
     Ok(Some((policy, answer)))
+}
+
+/// Writes a decision, unless it is not about this conflict.
+///
+/// - result: whether it was written.
+fn decide(store: &Store, conflict: &Conflict, decision: &Decision) -> Result<bool, StoreError> {
+    match store.decide(&conflict.subject, decision, now()) {
+        Ok(()) => Ok(true),
+        Err(DecideError::Store(error)) => Err(error),
+        Err(_) => Ok(false),
+    }
 }
 
 /// The decision for the side of this name.
