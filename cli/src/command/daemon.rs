@@ -81,7 +81,8 @@ fn foreground(session: &Session, args: &DaemonStartArgs) -> Result<(), Stop> {
 
 async fn open(session: &Session, config: &NodeConfig) -> Result<Node, Failure> {
     let node = Control::spawn(config, |pid| session.tell_waiting(pid)).await?;
-    match node.online().await {
+    // Reachable from here on, and in touch with the peers it knows.
+    match node.serve().await {
         Ok(()) => Ok(node),
         Err(error) => {
             let _ = node.shutdown().await;
