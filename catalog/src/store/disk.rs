@@ -92,6 +92,11 @@ impl Disk {
         self
     }
 
+    /// How large it is.
+    pub fn bytes(&self) -> u64 {
+        self.state().now.len() as u64
+    }
+
     /// How many operations there were.
     pub fn operations(&self) -> u64 {
         self.state().operations

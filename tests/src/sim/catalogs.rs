@@ -3,24 +3,27 @@
 //!
 //! The first few nodes have a publisher each. Its people release versions, withdraw them, move
 //! channels, and share some releases with members only. Every node talks to another one each
-//! [`SYNC_INTERVAL`], and when it hears that somebody has something new.
+//! [`SYNC_INTERVAL`], each in its turn, and when it hears that somebody has something new.
 
 mod answers;
 mod node;
 mod people;
 mod rules;
 mod talk;
+mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use catalog::store::disk::Disk;
+use catalog::Reader;
+use catalog::store::ItemSet;
 
 use super::{NodeIndex, Now, Outcome, Plan, Role, Rule, Scenario, Sweep, run};
 use crate::dice::Dice;
 use answers::Answers;
-pub use node::{Frame, SYNC_INTERVAL, SyncNode};
+pub use node::{Effect, Remains, SYNC_INTERVAL, SyncNode};
 use people::Wish;
+pub use wire::Wire;
 
 /// What a broken node does, or fails to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,10 +38,19 @@ pub enum Flaw {
     NeverListens,
 }
 
+/// What the hostile publisher does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Story {
+    /// Nothing.
+    None,
+    /// It signs another branch of its log each time its node starts.
+    Forked,
+}
+
 /// The world of `seed`: nodes that publish and sync, one that is hostile, and rough weather.
 ///
 /// - `flaw`: of every honest node.
-pub fn world(flaw: Flaw, seed: u64) -> Outcome {
+pub fn world(flaw: Flaw, story: Story, seed: u64) -> Outcome {
     let plan = Plan {
         honest: 5,
         hostile: 1,
@@ -47,25 +59,27 @@ pub fn world(flaw: Flaw, seed: u64) -> Outcome {
         command_every: Duration::from_secs(300),
         misfortune_every: Duration::from_secs(120),
     };
-    run(Catalogs::new(plan.honest + plan.hostile, flaw), &plan, seed)
+    run(Catalogs::new(plan.honest + plan.hostile, flaw, story), &plan, seed)
 }
-
-/// The test that runs one [`world`] again.
-const TEST: &str = "catalogs_survive_every_fault_and_agree";
 
 /// What every commit is judged by: 2,000 node-hours.
 pub fn check() -> Sweep {
-    sweep(2_000, 0)
+    sweep("catalogs_survive_every_fault_and_agree", Story::None, 2_000, 0)
+}
+
+/// The same with a publisher that forks.
+pub fn check_forks() -> Sweep {
+    sweep("forks_leave_no_two_nodes_unequal", Story::Forked, 500, 0)
 }
 
 /// What a release is judged by: 100,000 node-hours, from seed `first` on.
 pub fn campaign(first: u64) -> Sweep {
-    sweep(100_000, first)
+    sweep("catalogs_survive_every_fault_and_agree", Story::None, 100_000, first)
 }
 
-fn sweep(node_hours: u64, first: u64) -> Sweep {
+fn sweep(test: &'static str, story: Story, node_hours: u64, first: u64) -> Sweep {
     let enough = Duration::from_secs(3600 * node_hours);
-    Sweep::run(TEST, first, enough, |seed| world(Flaw::None, seed))
+    Sweep::run(test, first, enough, |seed| world(Flaw::None, story, seed))
 }
 
 /// Nodes that publish, and nodes that only follow.
@@ -73,14 +87,15 @@ fn sweep(node_hours: u64, first: u64) -> Sweep {
 pub struct Catalogs {
     nodes: usize,
     flaw: Flaw,
+    story: Story,
     /// What the people at each node asked for last, and how often they asked for anything.
     wishes: BTreeMap<NodeIndex, (Wish, u64)>,
 }
 
 impl Catalogs {
     /// - `nodes`: how many there are, hostile ones too.
-    pub fn new(nodes: usize, flaw: Flaw) -> Self {
-        Self { nodes, flaw, wishes: BTreeMap::new() }
+    pub fn new(nodes: usize, flaw: Flaw, story: Story) -> Self {
+        Self { nodes, flaw, story, wishes: BTreeMap::new() }
     }
 }
 
@@ -90,13 +105,19 @@ impl Scenario for Catalogs {
     fn boot(
         &self,
         me: NodeIndex,
-        _role: Role,
-        disk: Option<Disk>,
+        role: Role,
+        remains: Option<Remains>,
         now: Now,
         seed: u64,
     ) -> Result<SyncNode, String> {
-        let disk = disk.unwrap_or_else(|| Disk::holding(Vec::new()));
-        SyncNode::start(me, self.nodes, self.flaw, disk, now, seed)
+        // A hostile node forgets, and tells another story each time.
+        let remains = remains.filter(|_| role == Role::Honest).unwrap_or_default();
+        let node = SyncNode::start(me, self.nodes, self.flaw, remains, now, seed);
+        let mut node = node.map_err(|error| format!("{error:?}"))?;
+        if (role, self.story) == (Role::Hostile, Story::Forked) {
+            node.fork()?;
+        }
+        Ok(node)
     }
 
     fn command(&mut self, node: NodeIndex, dice: &mut Dice) -> Option<Wish> {
@@ -118,17 +139,54 @@ impl Scenario for Catalogs {
 
     fn unsettled(&self, honest: &[(NodeIndex, &SyncNode)]) -> Option<String> {
         let (first, others) = honest.split_first()?;
-        if let Some((node, _)) = honest.iter().find(|(_, machine)| machine.is_busy()) {
-            return Some(format!("{node} is still talking"));
+        if let Some(why) = differing_roots(honest).or_else(|| differing_secrets(honest)) {
+            return Some(why);
         }
         let answers = |machine: &SyncNode| {
-            Answers::of(machine.store(), machine.known()).expect("the store is readable")
+            Answers::of(machine.store(), machine.seen()).expect("the store is readable")
         };
         let ours = answers(first.1);
         let others = others.iter().map(|(node, other)| (node, answers(other)));
         let difference = others.filter(|(_, theirs)| *theirs != ours).map(|(node, theirs)| {
             format!("{} and {node} answer differently: {}", first.0, ours.difference(&theirs))
         });
-        { difference }.next()
+        let busy = honest.iter().find(|(_, machine)| machine.talks() > 0);
+        let busy = busy.map(|(node, _)| format!("{node} is still talking"));
+        { difference }.next().or(busy)
     }
+}
+
+/// The honest nodes whose sets differ.
+fn differing_roots(honest: &[(NodeIndex, &SyncNode)]) -> Option<String> {
+    let root = |machine: &SyncNode| {
+        let current = machine.keeper().current().expect("the store is readable");
+        current.root()
+    };
+    let ((first, ours), others) = honest.split_first()?;
+    let differs = others.iter().find(|(_, theirs)| root(theirs) != root(ours));
+    let (node, theirs) = differs?;
+    let ids = |machine: &SyncNode, set| {
+        let snapshot = machine.store().snapshot().expect("the store is readable");
+        let ids = snapshot.ids(set, &[0; 32], 0, usize::MAX).expect("the store is readable");
+        ids.into_iter().collect::<BTreeSet<_>>()
+    };
+    let missing = |ours: &SyncNode, theirs: &SyncNode| {
+        [ItemSet::Urgent, ItemSet::Log].map(|set| {
+            let snapshot = ours.store().snapshot().expect("the store is readable");
+            let missing: Vec<_> = ids(ours, set).difference(&ids(theirs, set)).copied().collect();
+            let what = missing.iter().take(3).map(|id| snapshot.payload(Reader::Local, id));
+            what.collect::<Result<Vec<_>, _>>().expect("the store is readable")
+        })
+    };
+    let (here, there) = (missing(ours, theirs), missing(theirs, ours));
+    Some(format!("only {first} has {here:?}, only {node} has {there:?}"))
+}
+
+/// The members that do not have what other members have.
+fn differing_secrets(honest: &[(NodeIndex, &SyncNode)]) -> Option<String> {
+    let mut members = honest.iter().filter(|(node, _)| people::is_member(*node));
+    let (first, ours) = members.next()?;
+    let differs =
+        members.find(|(_, theirs)| theirs.seen().restricted() != ours.seen().restricted());
+    differs.map(|(node, _)| format!("members {first} and {node} can read different releases"))
 }

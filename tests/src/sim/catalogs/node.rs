@@ -1,19 +1,24 @@
 //! A node: a store, what its people ask for, and its conversations with other nodes.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use catalog::store::AppendError;
 use catalog::store::disk::{Disk, Failure, Random};
 use catalog::{Identity, Reader, StatementId, Store, StoreError};
+use catalog_sync::conversation::{ConversationError, Terms};
+use catalog_sync::exchange::{Announced, Appetite, Budget, Ending, Fault, Known, Outcome};
+use catalog_sync::keeper::Current;
+use catalog_sync::message::Cursor;
+use catalog_sync::{Keeper, Summary, View};
 
 use super::Flaw;
-use super::answers::Known;
+use super::answers::Seen;
 use super::people::{self, Wish};
-use super::talk::{self, Fault};
+use super::talk::{Step, Talk, Wants};
+use super::wire::{Set, Wire};
 use crate::dice::Dice;
-use crate::sim::{Died, Event, Machine, Message, NodeIndex, Now, Order};
+use crate::sim::{Died, Event, Machine, NodeIndex, Now, Order};
 
 /// How often a node talks to another one when nothing happens; give or take a tenth.
 pub const SYNC_INTERVAL: Duration = Duration::from_secs(300);
@@ -24,41 +29,11 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// Conversations at a time that others opened.
 const ANSWERED_MAX: usize = 16;
 
-/// Bytes from one node to another.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Frame(pub Vec<u8>);
+/// Conversations at a time in all: one more with each other node, of which there are few.
+pub(super) const TALKS_MAX: usize = ANSWERED_MAX + 16;
 
-impl fmt::Debug for Frame {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let first = &self.0[..self.0.len().min(8)];
-        write!(f, "Frame({} bytes, {first:02x?})", self.0.len())
-    }
-}
-
-impl Message for Frame {
-    fn size(&self) -> usize {
-        self.0.len() + 60
-    }
-
-    fn spoil(&mut self, dice: &mut Dice) {
-        let bytes = &mut self.0;
-        if bytes.is_empty() {
-            return;
-        }
-        let at = dice.pick(0..bytes.len() as u64) as usize;
-        match dice.pick(0..4) {
-            0 => bytes.truncate(at),
-            1 => bytes[at] = dice.roll() as u8,
-            2 => bytes[at] ^= 1 << dice.pick(0..8),
-            _ => bytes.extend(dice.bytes(8)),
-        }
-    }
-
-    fn invent(dice: &mut Dice) -> Self {
-        let count = dice.pick(1..200) as usize;
-        Self(dice.bytes(count))
-    }
-}
+/// Both sets, what comes first first.
+const SETS: [Set; 2] = [Set::Urgent, Set::Log];
 
 /// What a node tells its people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,8 +42,31 @@ pub enum Effect {
     Said(StatementId),
     /// It cannot be said.
     Refused(String),
+    /// A conversation came to its end.
+    Talked(NodeIndex, View, Ending),
     /// Another node broke the rules of a conversation, which ended there.
-    Ended(NodeIndex, &'static str),
+    Ended(NodeIndex, String),
+}
+
+/// What is left of a node without power.
+#[derive(Clone, Debug, Default)]
+pub struct Remains {
+    image: Vec<u8>,
+    /// An older image, from some earlier start.
+    backup: Vec<u8>,
+    /// How often the backup was brought back.
+    restored: u64,
+}
+
+/// What a node remembers of another one, until it is switched off.
+#[derive(Debug, Default)]
+struct Peer {
+    /// What it said about itself last, and which store it spoke of.
+    announced: [Option<([u8; 16], Announced)>; 2],
+    /// How far we have come in its change log, by view.
+    cursors: [Option<Cursor>; 2],
+    /// Our last change when we were equal, by view.
+    equal_at: [Option<u64>; 2],
 }
 
 /// One running node.
@@ -80,56 +78,81 @@ pub struct SyncNode {
     life: u64,
     identity: Option<&'static Identity>,
     store: Store,
+    keeper: Keeper,
     disk: Disk,
+    backup: Vec<u8>,
+    restored: u64,
     dice: Dice,
     /// When it talks to somebody next.
     next_sync: Duration,
+    /// How far after us the node stands with which it talked last.
+    turn: usize,
     talks: BTreeMap<(NodeIndex, u64), Talk>,
-    cursors: BTreeMap<NodeIndex, u64>,
+    peers: BTreeMap<NodeIndex, Peer>,
     /// Followed for the rules, which look at it after every step.
-    known: Known,
+    seen: Seen,
 }
 
-#[derive(Debug)]
-struct Talk {
-    is_ours: bool,
-    heard: Duration,
-}
+type Orders = Vec<Order<SyncNode>>;
 
 impl SyncNode {
     pub(super) fn start(
         me: NodeIndex,
         nodes: usize,
         flaw: Flaw,
-        disk: Disk,
+        remains: Remains,
         now: Now,
         seed: u64,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, StoreError> {
         let mut dice = Dice::new(seed);
+        let Remains { image, mut backup, restored } = remains;
+        if dice.pick(0..4) == 0 {
+            backup.clone_from(&image);
+        }
+        let disk = Disk::holding(image);
         let mut epoch = [me.0 as u8; 16];
         epoch[8..].copy_from_slice(&seed.to_be_bytes());
-        let store = Store::on_disk(&disk, epoch).map_err(|error| format!("{error:?}"))?;
-        let mut known = Known::default();
-        known.follow(&store).map_err(|error| format!("{error:?}"))?;
-        let next_sync = now.steady + SYNC_INTERVAL.mul_f64(dice.pick(1..100) as f64 / 100.0);
+        let store = Store::on_disk(&disk, epoch)?;
+        let mut seen = Seen::default();
+        seen.follow(&store)?;
         Ok(Self {
             me,
             nodes,
             flaw,
             life: seed,
             identity: people::publisher_at(me),
+            keeper: Keeper::new(store.clone()),
             store,
             disk,
+            backup,
+            restored,
+            next_sync: now.steady + SYNC_INTERVAL.mul_f64(dice.pick(1..100) as f64 / 100.0),
+            turn: dice.pick(1..nodes as u64) as usize,
             dice,
-            next_sync,
             talks: BTreeMap::new(),
-            cursors: BTreeMap::new(),
-            known,
+            peers: BTreeMap::new(),
+            seen,
         })
+    }
+
+    /// Says what contradicts what it said in another life.
+    pub(super) fn fork(&mut self) -> Result<(), String> {
+        let (identity, variant) = (people::forker(), self.dice.pick(0..2));
+        for number in 0..self.dice.pick(1..6) {
+            let wish = people::forked(number, variant);
+            let build = |seq| wish.statement(identity, seq, people::FORKED_AT);
+            let appended = self.store.append(identity, people::FORKED_AT, build);
+            appended.map_err(|error| error.to_string())?;
+        }
+        Ok(())
     }
 
     pub(super) fn store(&self) -> &Store {
         &self.store
+    }
+
+    pub(super) fn keeper(&self) -> &Keeper {
+        &self.keeper
     }
 
     /// Another number each time it starts.
@@ -137,16 +160,27 @@ impl SyncNode {
         self.life
     }
 
-    /// What it knows, as of the last event.
-    pub(super) fn known(&self) -> &Known {
-        &self.known
+    /// How often its people brought back a backup.
+    pub(super) fn restored(&self) -> u64 {
+        self.restored
     }
 
-    pub(super) fn is_busy(&self) -> bool {
-        !self.talks.is_empty()
+    /// How large its store is.
+    pub(super) fn store_bytes(&self) -> u64 {
+        self.disk.bytes()
     }
 
-    fn say(&mut self, now: Now, wish: &Wish) -> Result<Vec<Order<Self>>, Died> {
+    /// Conversations that it holds now.
+    pub(super) fn talks(&self) -> usize {
+        self.talks.len()
+    }
+
+    /// What came in so far, as of the last event.
+    pub(super) fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    fn say(&mut self, now: Now, wish: &Wish) -> Result<Orders, Died> {
         let Some(identity) = self.identity else { return Ok(Vec::new()) };
         let build = |seq| wish.statement(identity, seq, now.wall);
         let effect = match self.store.append(identity, now.wall, build) {
@@ -156,19 +190,63 @@ impl SyncNode {
         };
         let mut orders = vec![Order::Tell(effect)];
         for to in (0..self.nodes).map(NodeIndex).filter(|&to| to != self.me) {
-            orders.push(Order::Send { to, message: Frame(Vec::new()) });
+            orders.extend(self.announce(to)?);
         }
         Ok(orders)
     }
 
-    fn open(&mut self, now: Now, to: NodeIndex) -> Vec<Order<Self>> {
-        if self.talks.iter().any(|((peer, _), talk)| *peer == to && talk.is_ours) {
+    fn announce(&self, to: NodeIndex) -> Result<[Order<Self>; 2], Died> {
+        let (epoch, current) = (self.store.epoch(), self.keeper.current().map_err(died)?);
+        Ok(SETS.map(|set| {
+            let summary = summary(&current, set);
+            let (root, count, odd) = (summary.root(), summary.len(), summary.odd());
+            let announced = Box::new(Announced { root, count, odd });
+            Order::Send { to, message: Wire::Announce(epoch, set, announced) }
+        }))
+    }
+
+    /// Takes in what another node says about itself, and asks it if that is news.
+    fn hear_of(
+        &mut self,
+        now: Now,
+        from: NodeIndex,
+        epoch: [u8; 16],
+        set: Set,
+        announced: Announced,
+    ) -> Result<Orders, Died> {
+        self.peers.entry(from).or_default().announced[set as usize] = Some((epoch, announced));
+        let current = self.keeper.current().map_err(died)?;
+        Ok(match summary(&current, set).root() == announced.root {
+            true => Vec::new(),
+            false if set == Set::Urgent => self.dial(now, from, Wants::Urgent),
+            false => self.dial(now, from, Wants::All),
+        })
+    }
+
+    fn terms(&mut self, peer: NodeIndex, dialled: bool) -> Terms {
+        let reader = match self.flaw {
+            Flaw::TellsEverybody => Reader::Local,
+            _ => Reader::Node(people::node_id(peer)),
+        };
+        // Some of those who dial us are strangers: they are served, not listened to.
+        let is_stranger = !dialled && (self.me.0 + 2 * peer.0).is_multiple_of(4);
+        let appetite = if is_stranger { Appetite::Serves } else { Appetite::Takes };
+        let mut seed = [0; 32];
+        seed.copy_from_slice(&self.dice.bytes(32));
+        let mut budget = Budget::default();
+        if self.dice.pick(0..8) == 0 {
+            budget.records_out = 4096;
+        }
+        Terms { reader, appetite, seed, budget }
+    }
+
+    fn dial(&mut self, now: Now, to: NodeIndex, wants: Wants) -> Orders {
+        if self.talks.iter().any(|((peer, _), talk)| *peer == to && talk.wants.is_some()) {
             return Vec::new();
         }
-        let stream = self.dice.roll();
-        self.talks.insert((to, stream), Talk { is_ours: true, heard: now.steady });
-        let since = self.cursors.get(&to).copied().unwrap_or(0);
-        vec![Order::Stream { to, stream, message: Frame(talk::ask(since)) }]
+        let (stream, terms) = (self.dice.roll(), self.terms(to, true));
+        self.talks.insert((to, stream), Talk::new(Some(wants), now.steady, terms));
+        vec![Order::Stream { to, stream, message: Wire::Greeting(self.store.epoch()) }]
     }
 
     fn hear(
@@ -176,67 +254,141 @@ impl SyncNode {
         now: Now,
         from: NodeIndex,
         stream: u64,
-        frame: &Frame,
-    ) -> Result<Vec<Order<Self>>, Died> {
+        message: Wire,
+    ) -> Result<Orders, Died> {
         let key = (from, stream);
-        if !self.talks.contains_key(&key) {
-            let answered = self.talks.values().filter(|talk| !talk.is_ours).count();
-            if answered >= ANSWERED_MAX {
-                return Ok(vec![Order::Close { peer: from, stream }]);
-            }
-            self.talks.insert(key, Talk { is_ours: false, heard: now.steady });
-        }
         if self.flaw == Flaw::NeverListens {
             return Ok(self.close(from, stream));
         }
-        let talk = self.talks.get_mut(&key).expect("it is there since a line ago");
-        talk.heard = now.steady;
-        let reply = match talk.is_ours {
-            true => talk::take(&self.store, now.wall, &frame.0).map(|last| {
-                last.map(|last| {
-                    self.cursors.insert(from, last);
-                    talk::ask(last)
-                })
-            }),
-            false => {
-                let reader = match self.flaw {
-                    Flaw::TellsEverybody => Reader::Local,
-                    _ => Reader::Node(people::node_id(from)),
-                };
-                talk::answer(&self.store, reader, &frame.0).map(Some)
+        let mut orders = Vec::new();
+        let mut talk = match self.talks.remove(&key) {
+            Some(talk) => talk,
+            None => {
+                let answered = self.talks.values().filter(|talk| talk.wants.is_none()).count();
+                if answered >= ANSWERED_MAX {
+                    return Ok(self.close(from, stream));
+                }
+                let message = Wire::Greeting(self.store.epoch());
+                orders.push(Order::Stream { to: from, stream, message });
+                Talk::new(None, now.steady, self.terms(from, false))
             }
         };
-        match reply {
-            Ok(Some(bytes)) => Ok(vec![Order::Stream { to: from, stream, message: Frame(bytes) }]),
-            Ok(None) => Ok(self.close(from, stream)),
-            Err(Fault::Store(error)) => Err(died(error)),
-            Err(Fault::Violation(why)) => {
-                self.cursors.remove(&from);
-                let mut orders = self.close(from, stream);
-                orders.push(Order::Tell(Effect::Ended(from, why)));
+        talk.heard = now.steady;
+        let heard = match message {
+            Wire::Greeting(epoch) if talk.epoch.is_none() => {
+                talk.epoch = Some(epoch);
+                let known = self.known(from, epoch, talk.wants)?;
+                talk.open(&self.keeper, known)
+            }
+            Wire::Frame(frame) if talk.epoch.is_some() => talk.hear(&self.keeper, &frame),
+            _ => return Ok(self.end(key, "it speaks out of turn".to_owned(), orders)),
+        };
+        let send = |message| orders.push(Order::Stream { to: from, stream, message });
+        match heard.and_then(|()| talk.speak(now.wall, send)) {
+            Ok(Step::Listen) => {
+                self.talks.insert(key, talk);
                 Ok(orders)
+            }
+            Ok(Step::Over(outcome)) => {
+                orders.push(Order::Close { peer: from, stream });
+                orders.extend(self.conclude(now, from, &talk, outcome)?);
+                Ok(orders)
+            }
+            Err(ConversationError::Store(error)) => Err(died(error)),
+            Err(ConversationError::Violation(violation)) if violation.fault() == Fault::Own => {
+                Err(Died(violation.to_string()))
+            }
+            Err(error) => {
+                self.peers.remove(&from);
+                Ok(self.end(key, error.to_string(), orders))
             }
         }
     }
 
-    fn close(&mut self, peer: NodeIndex, stream: u64) -> Vec<Order<Self>> {
+    /// What we know of a peer before we dial it.
+    fn known(&self, peer: NodeIndex, epoch: [u8; 16], wants: Option<Wants>) -> Result<Known, Died> {
+        let Some(peer) = self.peers.get(&peer) else { return Ok(Known::default()) };
+        let set = usize::from(wants != Some(Wants::Urgent));
+        let announced = peer.announced[set].filter(|(of, _)| *of == epoch).map(|(_, said)| said);
+        let likely_equal = peer.equal_at[set] == Some(self.store.last_change().map_err(died)?);
+        let cursor = peer.cursors[set].filter(|cursor| cursor.epoch == epoch);
+        Ok(Known { announced, cursor, likely_equal })
+    }
+
+    /// Remembers how a conversation ended, and goes on to what comes after it.
+    fn conclude(
+        &mut self,
+        now: Now,
+        peer: NodeIndex,
+        talk: &Talk,
+        outcome: Outcome,
+    ) -> Result<Orders, Died> {
+        let (Some(view), Some(epoch)) = (talk.view().cloned(), talk.epoch) else {
+            return Ok(Vec::new());
+        };
+        let mut orders = vec![Order::Tell(Effect::Talked(peer, view.clone(), outcome.ending))];
+        if talk.wants == Some(Wants::Bare) {
+            return Ok(orders);
+        }
+        let last = self.store.last_change().map_err(died)?;
+        let known = self.peers.entry(peer).or_default();
+        let set = usize::from(view != View::Urgent);
+        if talk.starts_over() {
+            known.cursors = [None; 2];
+        } else if let Some(seq) = outcome.position {
+            known.cursors[set] = Some(Cursor { epoch, seq });
+        }
+        known.equal_at[set] =
+            matches!(outcome.ending, Ending::Same | Ending::Complete).then_some(last);
+        known.announced[set] = None;
+        let next = match (talk.wants, outcome.ending) {
+            (Some(Wants::Urgent), _) | (Some(Wants::All), Ending::Partial) => Wants::All,
+            (Some(Wants::All), _) if self.holds_bare()? => Wants::Bare,
+            _ => return Ok(orders),
+        };
+        orders.extend(self.dial(now, peer, next));
+        Ok(orders)
+    }
+
+    /// Whether there are statements of which only the hash is here.
+    fn holds_bare(&self) -> Result<bool, Died> {
+        let bare = self.store.snapshot().and_then(|snapshot| snapshot.bare_leaves(0, 1));
+        Ok(!bare.map_err(died)?.is_empty())
+    }
+
+    fn end(&mut self, (peer, stream): (NodeIndex, u64), why: String, mut orders: Orders) -> Orders {
+        orders.extend(self.close(peer, stream));
+        orders.push(Order::Tell(Effect::Ended(peer, why)));
+        orders
+    }
+
+    fn close(&mut self, peer: NodeIndex, stream: u64) -> Orders {
         self.talks.remove(&(peer, stream));
         vec![Order::Close { peer, stream }]
     }
 
-    fn wake(&mut self, now: Now) -> Vec<Order<Self>> {
+    fn wake(&mut self, now: Now) -> Result<Orders, Died> {
         let silent = self.talks.iter().filter(|(_, talk)| talk.heard + SILENCE_MAX <= now.steady);
         let silent: Vec<_> = silent.map(|(key, _)| *key).collect();
-        let mut orders: Vec<_> =
+        let mut orders: Orders =
             silent.into_iter().flat_map(|(peer, stream)| self.close(peer, stream)).collect();
         if self.next_sync <= now.steady {
-            let tenths = self.dice.pick(90..110) as f64 / 100.0;
-            self.next_sync = now.steady + SYNC_INTERVAL.mul_f64(tenths);
-            let other = self.dice.pick(1..self.nodes as u64) as usize;
-            orders.extend(self.open(now, NodeIndex((self.me.0 + other) % self.nodes)));
+            let hundredths = self.dice.pick(90..110) as f64 / 100.0;
+            self.next_sync = now.steady + SYNC_INTERVAL.mul_f64(hundredths);
+            self.turn = self.turn % (self.nodes - 1) + 1;
+            let other = NodeIndex((self.me.0 + self.turn) % self.nodes);
+            orders.extend(self.dial(now, other, Wants::Urgent));
+            if self.dice.pick(0..4) == 0 {
+                self.keeper.save().map_err(died)?;
+            }
         }
-        orders
+        Ok(orders)
     }
+}
+
+fn summary(current: &Current, set: Set) -> Summary {
+    let view = if set == Set::Urgent { View::Urgent } else { View::All };
+    current.of(&view).expect("these two sets are summed up already").0
 }
 
 fn died(error: StoreError) -> Died {
@@ -244,23 +396,26 @@ fn died(error: StoreError) -> Died {
 }
 
 impl Machine for SyncNode {
-    type Message = Frame;
+    type Message = Wire;
     type Command = Wish;
     type Effect = Effect;
-    type Disk = Disk;
+    type Disk = Remains;
 
-    fn handle(&mut self, now: Now, event: Event<Self>) -> Result<Vec<Order<Self>>, Died> {
+    fn handle(&mut self, now: Now, event: Event<Self>) -> Result<Orders, Died> {
         let orders = match event {
-            Event::Wake => self.wake(now),
+            Event::Wake => self.wake(now)?,
             Event::Command(wish) => self.say(now, &wish)?,
-            Event::Message { from, .. } => self.open(now, from),
-            Event::Stream { from, stream, message } => self.hear(now, from, stream, &message)?,
+            Event::Message { from, message: Wire::Announce(epoch, set, announced) } => {
+                self.hear_of(now, from, epoch, set, *announced)?
+            }
+            Event::Message { .. } => Vec::new(),
+            Event::Stream { from, stream, message } => self.hear(now, from, stream, message)?,
             Event::Closed { peer, stream } => {
                 self.talks.remove(&(peer, stream));
                 Vec::new()
             }
         };
-        self.known.follow(&self.store).map_err(died)?;
+        self.seen.follow(&self.store).map_err(died)?;
         Ok(orders)
     }
 
@@ -269,11 +424,20 @@ impl Machine for SyncNode {
         Some(silent.fold(self.next_sync, Duration::min))
     }
 
-    fn power_cut(self, dice: &mut Dice) -> Disk {
+    fn power_cut(self, dice: &mut Dice) -> Remains {
         // Closing the database could still write: whatever it does then is lost, too.
         self.disk.fail_after(0, Failure::PowerCut);
-        let left = self.disk.after_power_cut(&mut Random(dice.roll()));
-        Disk::holding(if self.flaw == Flaw::LosesItsDisk { Vec::new() } else { left })
+        let Self { backup, mut restored, .. } = self;
+        let mut image = self.disk.after_power_cut(&mut Random(dice.roll()));
+        // A publisher that does this contradicts itself: the hostile one does.
+        if self.identity.is_none() && dice.pick(0..6) == 0 {
+            image.clone_from(&backup);
+            restored += 1;
+        }
+        if self.flaw == Flaw::LosesItsDisk {
+            image.clear();
+        }
+        Remains { image, backup, restored }
     }
 
     fn fail_write(&mut self, count: Option<u64>) {

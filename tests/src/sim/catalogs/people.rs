@@ -12,7 +12,7 @@ use catalog::{
 use super::super::NodeIndex;
 use crate::dice::Dice;
 
-/// How many nodes publish: the first ones.
+/// How many nodes publish honestly: the first ones.
 const PUBLISHERS: usize = 3;
 
 /// Who may read what is not public: the first two nodes.
@@ -27,6 +27,8 @@ pub struct Wish {
     package: String,
     version: String,
     what: What,
+    /// What is in a release, besides its name and version.
+    content: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +53,7 @@ impl Wish {
             2 => (What::Channel, earlier),
             _ => (What::Release, count),
         };
-        Self { package, version: version(number), what }
+        Self { package, version: version(number), what, content: String::new() }
     }
 
     /// The statement that says it.
@@ -75,7 +77,7 @@ impl Wish {
     }
 
     fn release(&self, identity: &Identity, seq: u64, time: Timestamp) -> Release {
-        let content = Digest::of(format!("{} {}", self.package, self.version).as_bytes());
+        let content = Digest::of(format!("{self:?}").as_bytes());
         let members = MEMBERS.map(node_id).into();
         Release {
             publisher: identity.publisher(),
@@ -115,17 +117,42 @@ impl Wish {
     }
 }
 
+/// When a publisher that contradicts itself says something: always the same, so that it says only
+/// so many different things.
+pub(super) const FORKED_AT: Timestamp = Timestamp::from_millis(1_785_000_000_000);
+
+/// Statement `number` of a publisher that tells some nodes this and others that.
+///
+/// - `variant`: which of its stories; they begin alike.
+pub(super) fn forked(number: u64, variant: u64) -> Wish {
+    let content = if number < 2 { String::new() } else { format!("variant {variant}") };
+    let what = match (number, variant) {
+        (3, 0) => What::Yank(true),
+        (3, _) => What::Channel,
+        _ => What::Release,
+    };
+    let version = format!("1.{}.0", if number == 3 { 0 } else { number });
+    Wish { package: "tool-9".to_owned(), version, what, content }
+}
+
 /// The publisher of the people at `node`, if they have one.
 pub(super) fn publisher_at(node: NodeIndex) -> Option<&'static Identity> {
+    identities()[..PUBLISHERS].get(node.0)
+}
+
+/// The publisher that contradicts itself.
+pub(super) fn forker() -> &'static Identity {
+    &identities()[PUBLISHERS]
+}
+
+fn identities() -> &'static [Identity] {
     static ALL: OnceLock<Vec<Identity>> = OnceLock::new();
-    let all = ALL.get_or_init(|| {
+    ALL.get_or_init(|| {
         let key = |number| SecretKey::from_bytes(&[number; 32]);
         let made = Timestamp::from_millis(1_780_000_000_000);
-        (0..PUBLISHERS as u8)
-            .map(|n| Identity::of_keys(key(2 * n + 1), key(2 * n + 2), None, made))
-            .collect()
-    });
-    all.get(node.0)
+        let identity = |n| Identity::of_keys(key(2 * n + 1), key(2 * n + 2), None, made);
+        (0..=PUBLISHERS as u8).map(identity).collect()
+    })
 }
 
 /// The key by which others know `node`.

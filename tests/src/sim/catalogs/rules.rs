@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use catalog::store::{ChangeItem, LogId};
-use catalog::{Statement, StatementId};
+use catalog::store::{LogId, LogState};
+use catalog::{Statement, StatementId, StatementKind};
+
+use catalog_sync::message::FRAME_BYTES_MAX;
 
 use super::answers::Answers;
-use super::node::{Effect, Frame, SyncNode};
+use super::node::{Effect, SyncNode, TALKS_MAX};
 use super::people;
+use super::wire::Wire;
 use crate::sim::{NodeIndex, Nodes, Rule};
 
 pub(super) fn all() -> Vec<Box<dyn Rule<SyncNode>>> {
@@ -16,6 +19,7 @@ pub(super) fn all() -> Vec<Box<dyn Rule<SyncNode>>> {
         Box::new(Whole::default()),
         Box::new(HeadsGrow::default()),
         Box::new(SameInSameOut::default()),
+        Box::new(Bounded),
         Box::new(Once::default()),
         Box::new(MembersOnly),
     ]
@@ -33,8 +37,8 @@ struct Watch(BTreeMap<NodeIndex, (u64, u64)>);
 enum News {
     /// It started; everything is to be looked at.
     Started,
-    /// Its store got what stands after this change.
-    Since(u64),
+    /// Its store got something.
+    More,
 }
 
 impl Watch {
@@ -42,7 +46,7 @@ impl Watch {
         let last = machine.store().last_change().expect("the store is readable");
         match self.0.insert(node, (machine.life(), last)) {
             Some((life, before)) if life == machine.life() => {
-                (before != last).then_some(News::Since(before))
+                (before != last).then_some(News::More)
             }
             _ => Some(News::Started),
         }
@@ -99,7 +103,7 @@ impl Rule<SyncNode> for Whole {
     fn check(&mut self, nodes: &Nodes<'_, SyncNode>, node: NodeIndex) -> Result<(), String> {
         let Some(machine) = nodes.honest(node) else { return Ok(()) };
         let store = machine.store();
-        let since = match self.0.news(node, machine) {
+        match self.0.news(node, machine) {
             Some(News::Started) => {
                 let faults = store.verify().map_err(unreadable)?;
                 return match faults.is_empty() {
@@ -107,12 +111,10 @@ impl Rule<SyncNode> for Whole {
                     false => Err(format!("{faults:?}")),
                 };
             }
-            Some(News::Since(since)) => since,
+            Some(News::More) => {}
             None => return Ok(()),
-        };
-        let changes = store.changes(since, usize::MAX).map_err(unreadable)?;
-        for change in changes {
-            let ChangeItem::Statement(sealed) = change.item else { continue };
+        }
+        for sealed in machine.seen().fresh() {
             let header = sealed.peek().map_err(unreadable)?;
             let publisher = store.publisher(&header.publisher).map_err(unreadable)?;
             let Some(inception) = publisher.and_then(|row| row.inception) else {
@@ -135,7 +137,8 @@ impl Rule<SyncNode> for Whole {
 #[derive(Debug, Default)]
 struct HeadsGrow {
     watch: Watch,
-    sizes: BTreeMap<(NodeIndex, LogId), u64>,
+    /// By node, the backup that it lives on, and the log.
+    sizes: BTreeMap<(NodeIndex, u64, LogId), u64>,
 }
 
 impl Rule<SyncNode> for HeadsGrow {
@@ -148,15 +151,15 @@ impl Rule<SyncNode> for HeadsGrow {
         if self.watch.news(node, machine).is_none() {
             return Ok(());
         }
-        let mut known = 0;
-        for log in machine.known().logs().iter() {
-            let before = self.sizes.insert((node, log.log), log.size).unwrap_or_default();
+        let (mut known, restored) = (0, machine.restored());
+        for log in machine.seen().logs().iter() {
+            let before = self.sizes.insert((node, restored, log.log), log.size).unwrap_or_default();
             if log.size < before || log.leaves < log.size {
                 return Err(format!("from {before} to {} of {} leaves", log.size, log.leaves));
             }
             known += 1;
         }
-        let ours = self.sizes.keys().filter(|(of, _)| *of == node).count();
+        let ours = self.sizes.keys().filter(|(of, at, _)| (*of, *at) == (node, restored)).count();
         match ours == known {
             true => Ok(()),
             false => Err(format!("{known} logs are left of {ours}")),
@@ -181,7 +184,7 @@ impl Rule<SyncNode> for SameInSameOut {
         if self.watch.news(node, machine).is_none() {
             return Ok(());
         }
-        let answers = Answers::of(machine.store(), machine.known()).map_err(unreadable)?;
+        let answers = Answers::of(machine.store(), machine.seen()).map_err(unreadable)?;
         for (other, theirs) in &self.last {
             if theirs.has_same_cause(&answers) && *theirs != answers {
                 let difference = answers.difference(theirs);
@@ -193,12 +196,43 @@ impl Rule<SyncNode> for SameInSameOut {
     }
 }
 
-/// I6: nothing happens twice. Each statement is told once, and no honest publisher ever
-/// contradicts itself, however often its people ask again.
+/// The largest store that these few records need, with what the database keeps free.
+const STORE_BYTES_MAX: u64 = 8 << 20;
+
+/// I5: no peer makes a node hold more than it means to.
+#[derive(Debug)]
+struct Bounded;
+
+impl Rule<SyncNode> for Bounded {
+    fn name(&self) -> &'static str {
+        "what a node holds is bounded"
+    }
+
+    fn sent(&mut self, _: NodeIndex, _: NodeIndex, message: &Wire) -> Result<(), String> {
+        match message {
+            Wire::Frame(bytes) if bytes.len() > FRAME_BYTES_MAX => {
+                Err(format!("a frame of {} bytes", bytes.len()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check(&mut self, nodes: &Nodes<'_, SyncNode>, node: NodeIndex) -> Result<(), String> {
+        let Some(machine) = nodes.honest(node) else { return Ok(()) };
+        let (talks, bytes) = (machine.talks(), machine.store_bytes());
+        match talks > TALKS_MAX || bytes > STORE_BYTES_MAX {
+            true => Err(format!("{talks} conversations, {bytes} bytes")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// I6: nothing happens twice. Each statement enters a set of items once, and no honest publisher
+/// ever contradicts itself, however often its people ask again.
 #[derive(Debug, Default)]
 struct Once {
     watch: Watch,
-    told: BTreeMap<NodeIndex, BTreeSet<StatementId>>,
+    told: BTreeMap<NodeIndex, BTreeMap<StatementId, usize>>,
 }
 
 impl Rule<SyncNode> for Once {
@@ -209,24 +243,23 @@ impl Rule<SyncNode> for Once {
     fn check(&mut self, nodes: &Nodes<'_, SyncNode>, node: NodeIndex) -> Result<(), String> {
         let Some(machine) = nodes.honest(node) else { return Ok(()) };
         let told = self.told.entry(node).or_default();
-        let since = match self.watch.news(node, machine) {
-            Some(News::Started) => {
-                told.clear();
-                0
-            }
-            Some(News::Since(since)) => since,
+        match self.watch.news(node, machine) {
+            Some(News::Started) => told.clear(),
+            Some(News::More) => {}
             None => return Ok(()),
-        };
-        let store = machine.store();
-        let changes = store.changes(since, usize::MAX).map_err(unreadable)?;
-        for change in changes {
-            if let ChangeItem::Statement(sealed) = change.item
-                && !told.insert(sealed.id())
-            {
-                return Err(format!("{} is told twice", sealed.id()));
+        }
+        for sealed in machine.seen().fresh() {
+            let times = told.entry(sealed.id()).or_default();
+            *times += 1;
+            // What speaks of a version is told again when everybody may know of that version.
+            let is_release = sealed.kind() == StatementKind::Release;
+            if *times > if is_release { 1 } else { 2 } {
+                return Err(format!("{} is told {times} times", sealed.id()));
             }
         }
-        match machine.known().logs().iter().find(|log| log.is_forked()) {
+        let is_forked =
+            |log: &&LogState| log.is_forked() && log.log.publisher != people::forker().publisher();
+        match machine.seen().logs().iter().find(is_forked) {
             Some(log) => Err(format!("the log of {} is forked", log.log.publisher)),
             None => Ok(()),
         }
@@ -242,7 +275,8 @@ impl Rule<SyncNode> for MembersOnly {
         "restricted bytes go to members only"
     }
 
-    fn sent(&mut self, _: NodeIndex, to: NodeIndex, Frame(bytes): &Frame) -> Result<(), String> {
+    fn sent(&mut self, _: NodeIndex, to: NodeIndex, message: &Wire) -> Result<(), String> {
+        let Wire::Frame(bytes) = message else { return Ok(()) };
         match !people::is_member(to) && people::names_secret(bytes) {
             true => Err(format!("a restricted name went to {to}")),
             false => Ok(()),

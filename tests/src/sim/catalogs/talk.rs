@@ -1,90 +1,102 @@
-//! One conversation of two stores: whoever opens it pulls what changed since the last one.
+//! One conversation about one view, from the greeting to the end.
 
-use catalog::store::{Change, ChangeItem, Incoming, LogId};
-use catalog::{
-    PublicKey, PublisherId, Reader, SealedHead, SealedStatement, Sha256Digest, Store, StoreError,
-    Timestamp,
-};
+use std::fmt;
+use std::time::Duration;
 
-const PAGE: usize = 64;
+use catalog::Timestamp;
+use catalog_sync::conversation::{Conversation, ConversationError, Next, Terms};
+use catalog_sync::exchange::{Known, Outcome};
+use catalog_sync::{Keeper, View};
 
-#[derive(Debug)]
-pub(super) enum Fault {
-    Violation(&'static str),
-    Store(StoreError),
+use super::wire::Wire;
+
+/// A conversation that is under way.
+pub(super) struct Talk {
+    /// What we dialled for; nothing if we were dialled.
+    pub wants: Option<Wants>,
+    /// When the peer said something last.
+    pub heard: Duration,
+    pub terms: Terms,
+    /// The epoch of the peer's store.
+    pub epoch: Option<[u8; 16]>,
+    conversation: Option<Conversation>,
 }
 
-impl From<StoreError> for Fault {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
+impl fmt::Debug for Talk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Talk").field("wants", &self.wants).finish_non_exhaustive()
     }
 }
 
-pub(super) fn ask(since: u64) -> Vec<u8> {
-    since.to_be_bytes().to_vec()
+/// What a node dials another one for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wants {
+    /// To become equal in what comes first.
+    Urgent,
+    /// To become equal in everything.
+    All,
+    /// To see what others may not show.
+    Bare,
 }
 
-pub(super) fn answer(store: &Store, reader: Reader, frame: &[u8]) -> Result<Vec<u8>, Fault> {
-    let since = frame.try_into().map_err(|_| Fault::Violation("not a question"))?;
-    let changes = store.changes_for(reader, u64::from_be_bytes(since), PAGE)?;
-    let mut bytes = Vec::new();
-    for Change { seq, item } in changes {
-        let (kind, body) = match item {
-            ChangeItem::Statement(sealed) => (0, sealed.encode()),
-            ChangeItem::Head(sealed) => (1, sealed.encode().to_vec()),
-            ChangeItem::Leaf { log, seq, hash } => {
-                let mut body = log.publisher.as_bytes().to_vec();
-                body.extend(log.key.as_bytes());
-                body.extend(seq.to_be_bytes());
-                body.extend(hash.as_bytes());
-                (2, body)
+/// How far a talk came.
+pub(super) enum Step {
+    /// It goes on.
+    Listen,
+    /// It is over.
+    Over(Outcome),
+}
+
+impl Talk {
+    pub fn new(wants: Option<Wants>, heard: Duration, terms: Terms) -> Self {
+        Self { wants, heard, terms, epoch: None, conversation: None }
+    }
+
+    /// What it is about, once that is known.
+    pub fn view(&self) -> Option<&View> {
+        self.conversation.as_ref().map(Conversation::view)
+    }
+
+    /// Whether what came contradicted what came before.
+    pub fn starts_over(&self) -> bool {
+        self.conversation.as_ref().is_some_and(|talk| talk.report().start_over)
+    }
+
+    /// Begins the conversation that we dialled for.
+    pub fn open(&mut self, keeper: &Keeper, known: Known) -> Result<(), ConversationError> {
+        self.conversation = match self.wants {
+            None => None,
+            Some(Wants::Urgent) => {
+                Some(Conversation::open(keeper, View::Urgent, known, self.terms)?)
             }
+            Some(Wants::All) => Some(Conversation::open(keeper, View::All, known, self.terms)?),
+            Some(Wants::Bare) => Conversation::fetch(keeper, 0, self.terms)?.map(|(talk, _)| talk),
         };
-        bytes.push(kind);
-        bytes.extend(seq.to_be_bytes());
-        bytes.extend((body.len() as u32).to_be_bytes());
-        bytes.extend(body);
+        Ok(())
     }
-    Ok(bytes)
-}
 
-/// Takes a page in; the number of its last change, `None` after the last page.
-pub(super) fn take(store: &Store, now: Timestamp, frame: &[u8]) -> Result<Option<u64>, Fault> {
-    let mut items = Vec::new();
-    let mut last = None;
-    let mut rest = frame;
-    while !rest.is_empty() {
-        let (head, tail) = rest.split_at_checked(13).ok_or(Fault::Violation("short"))?;
-        let length = u32::from_be_bytes(head[9..].try_into().expect("four bytes")) as usize;
-        let (body, tail) = tail.split_at_checked(length).ok_or(Fault::Violation("short"))?;
-        rest = tail;
-        last = Some(u64::from_be_bytes(head[1..9].try_into().expect("eight bytes")));
-        items.push(match head[0] {
-            0 => Incoming::Statement(
-                SealedStatement::decode(body).map_err(|_| Fault::Violation("statement"))?,
-            ),
-            1 => Incoming::Head(SealedHead::decode(body).map_err(|_| Fault::Violation("head"))?),
-            2 if body.len() == 104 => {
-                let part = |at: usize| <[u8; 32]>::try_from(&body[at..at + 32]).expect("32 bytes");
-                let log = LogId {
-                    publisher: PublisherId::from_digest(catalog::Digest::from_bytes(part(0))),
-                    key: PublicKey::from_bytes(part(32)).map_err(|_| Fault::Violation("key"))?,
-                };
-                let seq = u64::from_be_bytes(body[64..72].try_into().expect("eight bytes"));
-                let hash = Sha256Digest::from_bytes(part(72));
-                Incoming::Leaf { publisher: log.publisher, key: log.key, seq, hash }
+    /// Takes in a frame.
+    pub fn hear(&mut self, keeper: &Keeper, frame: &[u8]) -> Result<(), ConversationError> {
+        match &mut self.conversation {
+            Some(conversation) => conversation.hear(frame)?,
+            None => self.conversation = Some(Conversation::answer(keeper, frame, self.terms)?),
+        }
+        Ok(())
+    }
+
+    /// Says what is to be said now.
+    pub fn speak(
+        &mut self,
+        now: Timestamp,
+        mut send: impl FnMut(Wire),
+    ) -> Result<Step, ConversationError> {
+        let Some(conversation) = &mut self.conversation else { return Ok(Step::Listen) };
+        loop {
+            match conversation.next(now)? {
+                Next::Send(frame) => send(Wire::Frame(frame)),
+                Next::Listen => return Ok(Step::Listen),
+                Next::Over(outcome) => return Ok(Step::Over(outcome)),
             }
-            _ => return Err(Fault::Violation("kind")),
-        });
-    }
-    if !items.is_empty() {
-        let accepted = store.accept(items, now)?;
-        if accepted.rejected.iter().any(|rejected| rejected.reason.is_fault()) {
-            return Err(Fault::Violation("a forgery"));
-        }
-        if !accepted.rejected.is_empty() {
-            return Err(Fault::Violation("rejected"));
         }
     }
-    Ok(last)
 }
