@@ -64,4 +64,5 @@ pub use publish::{PublishError, PublishProgress, Published};
 pub use search::{Found, Hit, SearchError};
 pub use state::{StateError, Stated, Yanking};
 pub use sync::{Strategy, SyncReport, SyncWish};
+pub use talk::LinkError;
 pub use ticket::{Ticket, TicketError};

@@ -60,7 +60,7 @@ impl Store {
     /// What changed after `since`, oldest first: everything that we know ourselves.
     ///
     /// - `limit`: how many at most; fewer come when they are large, so that whoever gets them can
-    ///   take them in at once ([`BATCH_BYTES_MAX`]).
+    ///   take them in at once ([`BATCH_BYTES_MAX`](super::BATCH_BYTES_MAX)).
     /// - result: empty when there is nothing more.
     pub fn changes(&self, since: u64, limit: usize) -> Result<Vec<Change>, StoreError> {
         self.changes_for(Reader::Local, since, limit)

@@ -63,7 +63,7 @@ impl Store {
     /// - result: one fate for each, in order.
     ///
     /// # Errors
-    /// [`StoreError::BatchTooLarge`] beyond [`REGISTERS_AT_ONCE_MAX`].
+    /// [`StoreError::BatchTooLarge`] beyond `REGISTERS_AT_ONCE_MAX`.
     pub fn accept_registers(
         &self,
         registers: Vec<SealedRegister>,
