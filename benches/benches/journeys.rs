@@ -19,6 +19,7 @@ use std::process::Command;
 use catalog_benches::corpus::Corpus;
 use catalog_benches::measure::{self, Cost, median, quantile};
 use catalog_benches::servers::Server;
+use catalog_tests::cargo::cargo;
 use catalog_tests::machine::Machine;
 use catalog_tests::skip::skip;
 use catalog_tests::table::Table;
@@ -48,7 +49,7 @@ fn main() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let work = workspace.join("target/bench-work");
     let rounds = env::var("CATALOG_BENCH_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(3);
-    build_program(workspace);
+    build_program();
     let bench = Bench { data: work.join("data"), work, rounds };
     let mut pages = Vec::new();
     for corpus in Corpus::ALL {
@@ -78,11 +79,9 @@ fn main() {
 }
 
 /// Builds the program as it is released: the bench is built into the same folder, and finds it there.
-fn build_program(workspace: &Path) {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(["build", "--release", "--bin", "catalog"]).current_dir(workspace);
-    assert!(command.status().unwrap().success(), "the program does not build");
+fn build_program() {
+    let status = cargo(&["build", "--release", "--bin", "catalog"]).status();
+    assert!(status.unwrap().success(), "the program does not build");
 }
 
 /// The head of the page: what was measured where.

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a broken promise ends a test, here as in its body")]
 
 pub mod bitflips;
+pub mod cargo;
 pub mod dice;
 pub mod durability;
 pub mod machine;

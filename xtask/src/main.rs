@@ -55,9 +55,7 @@ fn workspace() -> &'static Path {
 }
 
 fn cargo(args: &[&str]) -> Result<(), String> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo).args(args).current_dir(workspace()).status();
-    match status {
+    match catalog_tests::cargo::cargo(args).status() {
         Ok(status) if status.success() => Ok(()),
         other => Err(format!("cargo {args:?}: {other:?}")),
     }
