@@ -40,11 +40,15 @@ use durable::Marks;
 use sweep::Sweeper;
 
 /// Blobs up to this size lie inside the store's database, larger ones in files of their own.
-pub(crate) const INLINE_BYTES_MAX: u64 = 16 * 1024;
-/// A commit waits for at most this many blobs, so that a kill loses little progress.
-const COMMIT_BLOBS_MAX: usize = 256;
+///
+/// The database keeps up to 1 GiB of what it read or wrote in memory, which iroh-blobs leaves no
+/// way to change, and gives 8 KiB to a blob of 4 KiB. So the database has to stay small.
+pub(crate) const INLINE_BYTES_MAX: u64 = 1024;
+/// A commit waits for at most this many blobs. A kill loses those of them that lie in the
+/// database; the next start finds the others by their files.
+const COMMIT_BLOBS_MAX: usize = 2048;
 /// A commit waits at most this long, for the same reason.
-const COMMIT_DELAY: Duration = Duration::from_millis(100);
+const COMMIT_DELAY: Duration = Duration::from_millis(500);
 
 /// How long a shutdown waits for those who are still writing.
 const SHUTDOWN_WAIT: Duration = Duration::from_secs(5);

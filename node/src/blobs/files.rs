@@ -30,7 +30,8 @@ impl BlobFiles for VariantFiles {
         match self.sizes.get(digest) {
             None => Err(io::ErrorKind::NotFound.into()),
             Some(0) => Ok(BlobHandle::Bytes(Bytes::new())),
-            Some(&size) if size <= INLINE_BYTES_MAX => {
+            // A store that an earlier version wrote has larger ones in its database, too.
+            Some(&size) if size <= INLINE_BYTES_MAX || !self.blobs.path(digest).exists() => {
                 let read = self.runtime.block_on(self.blobs.bytes(digest, size));
                 read.map(BlobHandle::Bytes).map_err(|error| match error {
                     BlobsError::Missing { .. } => io::ErrorKind::NotFound.into(),

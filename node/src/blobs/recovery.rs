@@ -21,6 +21,7 @@ pub(super) async fn run(blobs: &Blobs, mark: SystemTime) -> Result<Recovered, Bl
     let changed = blocking(move || changed_since(folder, mark)).await?;
     let mut recovered = Recovered::default();
     let mut torn = HashSet::new();
+    let writer = blobs.writer().await;
     for digest in changed {
         let holding = blobs.holding(&digest).await?;
         if holding == Holding::Partial {
@@ -34,9 +35,7 @@ pub(super) async fn run(blobs: &Blobs, mark: SystemTime) -> Result<Recovered, Bl
                 torn.insert(digest);
             }
             (Holding::Absent, true) => {
-                let writer = blobs.writer().await;
                 writer.import_file(blobs.path(&digest), |_| ()).await?;
-                writer.sync().await?;
                 recovered.adopted += 1;
             }
             (Holding::Absent, false) => {
@@ -47,6 +46,8 @@ pub(super) async fn run(blobs: &Blobs, mark: SystemTime) -> Result<Recovered, Bl
             (Holding::Whole { .. } | Holding::Partial, _) => {}
         }
     }
+    writer.sync().await?;
+    drop(writer);
     if !torn.is_empty() {
         blobs.alone().await.drop_torn(&torn).await?;
     }
