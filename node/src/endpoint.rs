@@ -25,7 +25,13 @@ const IDLE: Duration = Duration::from_secs(8);
 /// How often a silent connection shows that it lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
 /// Not yet read bytes of one stream: several ranges in flight at full speed.
-const STREAM_WINDOW: u32 = 4 << 20;
+const STREAM_WINDOW: u32 = 2 << 20;
+/// The transport gives a connection up when one stream has more gaps than this. A window of full
+/// packets that lost every other one must stay below, or a busy receiver cannot take a long stream.
+const STREAM_GAPS_MAX: u32 = 1024;
+/// What the smallest packet of QUIC leaves for a stream.
+const PACKET_BYTES_MIN: u32 = 1150;
+const _: () = assert!(STREAM_WINDOW / PACKET_BYTES_MIN / 2 < STREAM_GAPS_MAX);
 /// Not yet read bytes of one connection; also what we keep for a peer that reads slowly.
 const CONNECTION_WINDOW: u32 = 16 << 20;
 /// Streams that a peer may have open towards us.
