@@ -72,7 +72,26 @@ fn best(case: &Case, sides: &[Side; 2], known: &Known) -> Cost {
     costs.min_by_key(|cost| cost.time).unwrap()
 }
 
+/// Talks until both sides are equal. A conversation that reached its budget is followed by another,
+/// as in a node.
 fn talk(sides: &mut [Side; 2], known: Known) -> Cost {
+    let mut cost = converse(sides, known);
+    while sides[0].ended() == Ending::Partial {
+        let before = sides[0].news + sides[1].news;
+        let more = converse(sides, Known::default());
+        assert!(sides[0].news + sides[1].news > before, "a conversation without progress");
+        cost.bytes += more.bytes;
+        cost.flights += more.flights;
+        cost.time += more.time;
+    }
+    let news = sides[0].news + sides[1].news;
+    assert_eq!(sides[0].ended(), if news == 0 { Ending::Same } else { Ending::Complete });
+    cost.bytes -= 32 * news;
+    cost
+}
+
+/// One conversation. Its bytes are with one copy of each record.
+fn converse(sides: &mut [Side; 2], known: Known) -> Cost {
     let (mut bytes, mut flights, mut whole, mut time) = (0, 0, 0, Duration::ZERO);
     let mut frames = VecDeque::new();
     let setup = sides[0].setup(1);
@@ -92,10 +111,7 @@ fn talk(sides: &mut [Side; 2], known: Known) -> Cost {
             whole = flights;
         }
     }
-    let news = sides[0].news + sides[1].news;
-    let ending = if news == 0 { Ending::Same } else { Ending::Complete };
-    assert_eq!(sides[0].outcome.map(|outcome| outcome.ending), Some(ending));
-    Cost { bytes: bytes - 32 * news, flights: if whole > 0 { whole } else { flights }, time }
+    Cost { bytes, flights: if whole > 0 { whole } else { flights }, time }
 }
 
 impl Side {
@@ -108,6 +124,10 @@ impl Side {
             news: 0,
             outcome: None,
         }
+    }
+
+    fn ended(&self) -> Ending {
+        self.outcome.unwrap().ending
     }
 
     fn setup(&self, seed: u8) -> Setup<Layered> {

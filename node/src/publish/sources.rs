@@ -15,7 +15,7 @@ use bytes::Bytes;
 use catalog::digest::FileHasher;
 use catalog::draft::{Draft, SourceEntry};
 use catalog::size::ByteSize;
-use n0_future::{BufferedStreamExt, StreamExt};
+use tokio::task::JoinSet;
 
 use super::{OnProgress, PublishError, PublishProgress};
 use crate::blobs::{BlobsError, Imported, Writer};
@@ -90,19 +90,36 @@ impl Sources {
         let mut imported = HashMap::with_capacity(self.files.len());
         let (small, large): (Vec<_>, Vec<_>) =
             self.files.into_iter().partition(|file| file.size <= SMALL_BYTES_MAX);
-        let mut batches = n0_future::stream::iter(batches(small))
-            .map(|batch| read_batch(batch, writer.clone(), count.clone()))
-            .buffered_unordered(BATCHES_AT_ONCE);
-        while let Some(batch) = batches.next().await {
-            imported.extend(batch?);
-        }
-        let mut files = n0_future::stream::iter(large)
-            .map(|file| read_large(file, writer.clone(), count.clone()))
-            .buffered_unordered(LARGE_AT_ONCE);
-        while let Some(file) = files.next().await {
-            imported.extend([file?]);
-        }
+        let batches = batches(small)
+            .into_iter()
+            .map(|batch| read_batch(batch, writer.clone(), count.clone()));
+        side_by_side(BATCHES_AT_ONCE, batches, |batch| imported.extend(batch)).await?;
+        let large = large.into_iter().map(|file| read_large(file, writer.clone(), count.clone()));
+        side_by_side(LARGE_AT_ONCE, large, |file| imported.extend([file])).await?;
         Ok(imported)
+    }
+}
+
+/// Runs at most `at_once` of some futures at a time, each as a task of its own: a large file is
+/// woken for every block, and nobody else should be.
+async fn side_by_side<T: Send + 'static>(
+    at_once: usize,
+    work: impl Iterator<Item = impl Future<Output = Result<T, PublishError>> + Send + 'static>,
+    mut done: impl FnMut(T),
+) -> Result<(), PublishError> {
+    let mut tasks = JoinSet::new();
+    let mut work = work.fuse();
+    loop {
+        while tasks.len() < at_once
+            && let Some(next) = work.next()
+        {
+            tasks.spawn(next);
+        }
+        match tasks.join_next().await {
+            None => return Ok(()),
+            Some(Ok(ended)) => done(ended?),
+            Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
+        }
     }
 }
 
