@@ -67,7 +67,6 @@ fn catalogs_survive_every_fault_and_agree() {
 
 /// Threat row 18: however a publisher forks, all nodes come to know it and hold the same.
 #[test]
-#[ignore = "three ways in which the store does not yet converge on a fork"]
 fn forks_leave_no_two_nodes_unequal() {
     catalogs::check_forks().expect_good();
 }

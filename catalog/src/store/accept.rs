@@ -119,8 +119,9 @@ pub enum RejectReason {
     /// A signature is wrong, or the bytes are not a statement. The peer should have noticed.
     #[error("the signature or the content is invalid")]
     Invalid,
-    /// Two statements at this position prove already that its publisher contradicts itself.
-    #[error("the position is contested already")]
+    /// A bare hash contradicts what is here, and its publisher signed several histories: it may
+    /// well be of another one.
+    #[error("the position is contested")]
     Contested,
     /// A bare hash contradicts a signed statement or a vouched leaf.
     #[error("the hash contradicts what is signed")]
@@ -481,6 +482,9 @@ fn write(
                 for rival in batch.rivals(&logs[0], seq)? {
                     derived::contest(batch.tables, &rival)?;
                 }
+                if placed == Placed::Rival {
+                    derived::contest(batch.tables, statement)?;
+                }
                 if let Statement::Release(release) = statement {
                     batch.tell_awaited(release)?;
                 }
@@ -498,7 +502,10 @@ fn write(
             }
             // An honest peer may hold the other branch of a fork.
             let contested = placed == Placed::Contradicts && batch.log(log)?.is_forked();
-            Ok(written(if contested { Placed::Enough } else { placed }))
+            Ok(match contested {
+                true => Written::Refused(RejectReason::Contested),
+                false => written(placed),
+            })
         }
         Checked::Head { log, sealed } => Ok(match batch.pin(log, sealed)? {
             Pinned::New | Pinned::Promised => Written::New,
@@ -514,7 +521,6 @@ const fn written(placed: Placed) -> Written {
     match placed {
         Placed::New | Placed::Rival => Written::New,
         Placed::Known => Written::Known,
-        Placed::Enough => Written::Refused(RejectReason::Contested),
         Placed::Contradicts => Written::Refused(RejectReason::Contradicts),
         Placed::TooFar => Written::Refused(RejectReason::TooFar),
     }

@@ -3,25 +3,28 @@
 //! [`Append`](super::append) and [`accept`](super::accept) both write through a [`Batch`], so there
 //! is one place that decides what may stand at a position of a log:
 //!
-//! - a statement stays; a second one at its position is kept beside it as proof that the publisher
-//!   contradicts itself, and a third adds nothing;
+//! - a statement stays, and so does every other that its publisher signed for the same position:
+//!   what is kept is the union of what came, in whatever order, and two are proof of a fork;
 //! - a bare hash (of a statement that we may not read) is only as good as the head that vouches
 //!   for it: until then a statement, or another bare hash, replaces it;
 //! - a head is pinned when the leaves that we hold give its root, and never goes back; one that
-//!   is ahead of the leaves is a promise, which is kept or broken when they are here.
+//!   is ahead of the leaves is a promise, which is kept or broken when they are here; one that they
+//!   contradict is kept as proof.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use redb::ReadableTable;
 
+use super::items::item_of_head;
 use super::rows::{
     ChangeRow, Entered, Leaf, LogRow, Merged, PublisherRow, RIVALS_MAX, Told, Trust, head_of,
+    statement_id,
 };
 use super::tables::{
-    LEAVES, LOGS, LogId, META_NEXT, META_STRANGERS, RECORDS, Tables, all, get, get_number,
-    leaf_key, put, remove, with_prefix,
+    LEAVES, LOGS, LogId, META_NEXT, META_STRANGERS, RECORDS, RIVALS, Tables, all, get, get_number,
+    leaf_key, of_rival_key, put, remove, rival_key, with_prefix,
 };
-use super::{Store, StoreError};
+use super::{Store, StoreError, View};
 use crate::digest::Sha256Digest;
 use crate::head::SealedHead;
 use crate::identity::PublisherId;
@@ -51,6 +54,8 @@ pub(super) struct Batch<'a, 't> {
     rehash: u64,
     /// The largest heads that come with this batch, after their leaves.
     expected: HashMap<LogId, u64>,
+    /// Heads that are not the newest: two of one size are proof, whatever the leaves say.
+    spare: BTreeMap<LogId, Vec<SealedHead>>,
     refuted: Vec<Refuted>,
 }
 
@@ -73,8 +78,6 @@ pub(super) enum Placed {
     Known,
     /// It stands there now, beside another that the same publisher signed.
     Rival,
-    /// There is proof enough already that this position is contested.
-    Enough,
     /// A bare hash that contradicts what is signed or vouched for.
     Contradicts,
     /// A bare hash further on than what we hold, or one too many.
@@ -98,13 +101,34 @@ pub(super) enum Pinned {
     Forked,
 }
 
+/// What the leaves here say about a head.
+enum Weighed {
+    /// They give its root; the head is pinned now, or was.
+    True(Pinned),
+    /// They are signed or vouched for, nobody disputes them, and they do not give its root.
+    False,
+    /// Bare hashes that did not give its root were dropped.
+    Dropped { sent: bool },
+    /// Some are missing, or disputed, or it would take too long.
+    Unknown,
+}
+
 impl<'a, 't> Batch<'a, 't> {
     pub fn new(tables: &'a mut Tables<'t>) -> Result<Self, StoreError> {
         let next_change = get_number(&tables.meta, META_NEXT)?.unwrap_or(1);
         let strangers = get_number(&tables.meta, META_STRANGERS)?.unwrap_or(0);
         let (logs, bare) = (HashMap::new(), HashSet::new());
-        let (rehash, expected, refuted) = (REHASHED_MAX, HashMap::new(), Vec::new());
-        Ok(Self { tables, logs, bare, next_change, strangers, rehash, expected, refuted })
+        Ok(Self {
+            tables,
+            logs,
+            bare,
+            next_change,
+            strangers,
+            rehash: REHASHED_MAX,
+            expected: HashMap::new(),
+            spare: BTreeMap::new(),
+            refuted: Vec::new(),
+        })
     }
 
     /// Notes that a head, which its publisher signed, comes later in this batch.
@@ -249,14 +273,16 @@ impl<'a, 't> Batch<'a, 't> {
             leaves.push(leaf);
             placed = Placed::Rival;
         } else {
-            return Ok(Placed::Enough);
+            return self.place_rival(log, seq, &leaf);
         }
         put(&mut self.tables.leaves, &key, &Leaf::encode_all(&leaves))?;
         let is_bare = leaves[0].statement.is_none();
-        let row = self.log(log)?;
-        if placed == Placed::Rival && row.contested == 0 {
-            row.contested = seq + 1;
+        if placed == Placed::Rival {
+            let before = self.log(log)?.clone();
+            self.log(log)?.contest(seq)?;
+            self.tell_heads(log, &before)?;
         }
+        let row = self.log(log)?;
         if !vouched {
             row.unvouched = row.unvouched + u64::from(is_bare) - u64::from(was_bare);
         }
@@ -264,6 +290,17 @@ impl<'a, 't> Batch<'a, 't> {
             self.extend(log)?;
         }
         Ok(placed)
+    }
+
+    /// Keeps a statement for a position that has two already.
+    fn place_rival(&mut self, log: &LogId, seq: u64, leaf: &Leaf) -> Result<Placed, StoreError> {
+        let key = rival_key(log, seq, &leaf.hash);
+        let Some(id) = &leaf.statement else { return Ok(Placed::Contradicts) };
+        if get(&self.tables.rivals, &key)?.is_some() {
+            return Ok(Placed::Known);
+        }
+        put(&mut self.tables.rivals, &key, id.as_bytes())?;
+        Ok(Placed::Rival)
     }
 
     /// Counts the leaves that have become contiguous.
@@ -277,29 +314,28 @@ impl<'a, 't> Batch<'a, 't> {
     }
 
     /// Pins a head that its publisher signed, if the leaves that we hold give its root; one that is
-    /// ahead of them is kept as a promise.
+    /// ahead of them is kept as a promise, and one that they contradict as proof.
     pub fn pin(&mut self, log: &LogId, sealed: &SealedHead) -> Result<Pinned, StoreError> {
         self.keep_promise(log)?;
-        let (row, size) = (self.log(log)?, sealed.peek().size);
-        let (pinned, contiguous) = (row.tree.size(), row.contiguous);
-        // First against the leaves: what it vouches for is told before the head itself.
-        let checked = if size < pinned {
-            Some(self.check_older(log, sealed, pinned)?)
-        } else if size <= contiguous {
-            Some(self.vouch(log, sealed)?)
-        } else {
-            None
-        };
         let before = self.log(log)?.clone();
+        let (size, newest) = (sealed.peek().size, before.promised()?);
+        // First against the leaves: what it vouches for is told before the head itself.
+        let weighed = self.weigh(log, sealed)?;
         let merged = self.log(log)?.merge(sealed)?;
+        if merged == Merged::Other && size < newest {
+            self.spare.entry(*log).or_default().push(sealed.clone());
+        }
         self.tell_heads(log, &before)?;
-        let (newest, heads) = (before.promised()?, self.log(log)?.heads()?.len());
-        Ok(checked.unwrap_or(match merged {
-            Merged::Known => Pinned::Known,
-            Merged::New if heads == 1 => Pinned::Promised,
-            Merged::Other if size < newest => Pinned::Older { newest },
-            Merged::New | Merged::Other => Pinned::Forked,
-        }))
+        let newest_heads = self.log(log)?.largest()?.len();
+        Ok(match (weighed, merged) {
+            (Weighed::True(pinned), _) => pinned,
+            (Weighed::False, _) => Pinned::Forked,
+            (Weighed::Dropped { sent }, _) => Pinned::Mismatch { sent },
+            (Weighed::Unknown, Merged::Known) => Pinned::Known,
+            (Weighed::Unknown, Merged::New) if newest_heads == 1 => Pinned::Promised,
+            (Weighed::Unknown, Merged::Other) if size < newest => Pinned::Older { newest },
+            (Weighed::Unknown, Merged::New | Merged::Other) => Pinned::Forked,
+        })
     }
 
     /// Pins the promised heads of all logs of this batch whose leaves are here by now.
@@ -309,93 +345,128 @@ impl<'a, 't> Batch<'a, 't> {
         let mut logs: Vec<_> = self.logs.keys().copied().collect();
         logs.sort();
         logs.iter().try_for_each(|log| self.keep_promise(log))?;
+        for (log, heads) in std::mem::take(&mut self.spare) {
+            self.pair_up(&log, heads)?;
+        }
         Ok(std::mem::take(&mut self.refuted))
     }
 
     fn keep_promise(&mut self, log: &LogId) -> Result<(), StoreError> {
         let row = self.log(log)?;
         // The usual case, without reading any head.
-        if row.newest.is_empty() {
+        if row.newest.is_empty() && row.evidence.len() < 2 {
             return Ok(());
         }
-        let (pinned, contiguous, forked) = (row.tree.size(), row.contiguous, row.is_forked());
-        for head in row.heads()? {
-            let size = head.peek().size;
-            if size <= pinned || size > contiguous {
+        let (before, forked) = (row.clone(), row.is_forked());
+        for head in before.heads()? {
+            let (row, size) = (self.log(log)?, head.peek().size);
+            if size > row.contiguous || row.is_weighed(&head)? {
                 continue;
             }
             if forked {
                 // It may have been in vain before, and be again.
-                let Some(left) = self.rehash.checked_sub(size - pinned) else { continue };
+                let cost = size.saturating_sub(before.tree.size());
+                let Some(left) = self.rehash.checked_sub(cost) else { continue };
                 self.rehash = left;
             }
-            match self.vouch(log, &head)? {
-                Pinned::Mismatch { sent } => {
-                    self.refuted.push(Refuted { log: *log, sent });
-                    break;
-                }
-                Pinned::New => break,
-                _ => {}
+            if let Weighed::Dropped { sent } = self.weigh(log, &head)? {
+                self.refuted.push(Refuted { log: *log, sent });
+                break;
             }
+        }
+        self.tell_heads(log, &before)
+    }
+
+    /// Looks for two heads of one size among those that are not the newest.
+    fn pair_up(&mut self, log: &LogId, mut heads: Vec<SealedHead>) -> Result<(), StoreError> {
+        let before = self.log(log)?.clone();
+        heads.extend(before.heads()?.into_iter().chain(head_of(&before.head)?));
+        heads.sort_by_key(|head| (head.peek().size, item_of_head(head)));
+        heads.dedup_by(|one, other| one.same_as(other));
+        let newest = before.promised()?;
+        let pair = heads.windows(2).find(|pair| {
+            let size = pair[0].peek().size;
+            size == pair[1].peek().size && size < newest
+        });
+        if let Some(pair) = pair {
+            self.log(log)?.prove(pair)?;
+            self.tell_heads(log, &before)?;
         }
         Ok(())
     }
 
+    /// Compares a head with the leaves that are here, and keeps it as what it turns out to be: the
+    /// pinned one, one to rely on, or proof of a fork.
+    fn weigh(&mut self, log: &LogId, sealed: &SealedHead) -> Result<Weighed, StoreError> {
+        let (row, size) = (self.log(log)?, sealed.peek().size);
+        let (pinned, contiguous) = (row.tree.size(), row.contiguous);
+        let weighed = match size {
+            size if size < pinned => self.weigh_older(log, sealed)?,
+            size if size <= contiguous => self.vouch(log, sealed)?,
+            _ => Weighed::Unknown,
+        };
+        if matches!(weighed, Weighed::False) {
+            self.log(log)?.prove(std::slice::from_ref(sealed))?;
+        }
+        Ok(weighed)
+    }
+
     /// Pins a head whose leaves are here.
-    fn vouch(&mut self, log: &LogId, sealed: &SealedHead) -> Result<Pinned, StoreError> {
+    fn vouch(&mut self, log: &LogId, sealed: &SealedHead) -> Result<Weighed, StoreError> {
         let (before, head) = (self.log(log)?.clone(), sealed.peek());
         let pinned = before.tree.size();
-        let (mut tree, mut bare) = (before.tree.clone(), Vec::new());
+        // Those that are no items yet: bare hashes, and statements that not everybody may read.
+        let (mut tree, mut unlisted) = (before.tree.clone(), Vec::new());
         for seq in pinned..head.size {
             let leaf = self.first_leaf(log, seq)?;
             tree.append(leaf.hash);
-            if leaf.statement.is_none() {
-                bare.push((seq, leaf.hash));
+            if leaf.statement.is_none() || !self.is_listed(log, seq, &leaf)? {
+                unlisted.push((seq, leaf));
             }
         }
+        let bare = unlisted.iter().filter(|(_, leaf)| leaf.statement.is_none());
+        let bare: Vec<u64> = bare.map(|(seq, _)| *seq).collect();
         if tree.root() != head.root {
-            return self.refuse_root(log, &bare, sealed);
+            return match bare.as_slice() {
+                [] if head.size <= before.undisputed() => Ok(Weighed::False),
+                [] => Ok(Weighed::Unknown),
+                bare => self.drop_bare(log, bare),
+            };
         }
         if head.size == pinned && !before.head.is_empty() {
             if head_of(&before.head)?.is_some_and(|there| sealed.is_better_than(&there)) {
                 self.log(log)?.head = sealed.encode().to_vec();
             }
-            return Ok(Pinned::Known);
+            return Ok(Weighed::True(Pinned::Known));
         }
-        for (seq, hash) in &bare {
-            self.tell_leaf(log, *seq, hash)?;
+        for (seq, leaf) in &unlisted {
+            self.tell_vouched(log, *seq, leaf)?;
         }
         let row = self.log(log)?;
         row.unvouched -= bare.len() as u64;
-        row.tree = tree;
-        row.head = sealed.encode().to_vec();
-        // What was the newest may have been the old pinned one, which is not written twice.
-        row.merge(sealed)?;
-        row.settle_newest()?;
-        self.tell_heads(log, &before)?;
-        Ok(Pinned::New)
+        row.pin(sealed, tree)?;
+        Ok(Weighed::True(Pinned::New))
     }
 
     /// Sees whether an older head is true to the leaves that the pinned one vouches for.
-    fn check_older(
-        &mut self,
-        log: &LogId,
-        sealed: &SealedHead,
-        pinned: u64,
-    ) -> Result<Pinned, StoreError> {
-        let head = sealed.peek();
-        let Some(left) = self.rehash.checked_sub(head.size) else {
-            return Ok(Pinned::Older { newest: pinned });
-        };
+    fn weigh_older(&mut self, log: &LogId, sealed: &SealedHead) -> Result<Weighed, StoreError> {
+        let (row, head) = (self.log(log)?, sealed.peek());
+        let newest = row.tree.size();
+        // Of a branch that is not the one we pinned it may well be true.
+        if head.size > row.undisputed() {
+            return Ok(Weighed::Unknown);
+        }
+        let Some(left) = self.rehash.checked_sub(head.size) else { return Ok(Weighed::Unknown) };
         self.rehash = left;
         let mut tree = LogTree::new();
         for seq in 0..head.size {
             tree.append(self.first_leaf(log, seq)?.hash);
         }
-        if tree.root() == head.root {
-            return Ok(Pinned::Older { newest: pinned });
+        if tree.root() != head.root {
+            return Ok(Weighed::False);
         }
-        self.forked(log, sealed)
+        self.log(log)?.rely_on(sealed)?;
+        Ok(Weighed::True(Pinned::Older { newest }))
     }
 
     /// The size and root of everything that a log has without a gap.
@@ -408,31 +479,19 @@ impl<'a, 't> Batch<'a, 't> {
         Ok((end, tree.root()))
     }
 
-    fn refuse_root(
-        &mut self,
-        log: &LogId,
-        bare: &[(u64, Sha256Digest)],
-        sealed: &SealedHead,
-    ) -> Result<Pinned, StoreError> {
-        if let Some((first, _)) = bare.first() {
-            for (seq, _) in bare {
-                remove(&mut self.tables.leaves, &leaf_key(log, *seq))?;
-            }
-            let row = self.log(log)?;
-            row.contiguous = *first;
-            row.unvouched -= bare.len() as u64;
-            if self.is_stranger(&log.publisher)? {
-                self.strangers = self.strangers.saturating_sub(LEAF_BYTES * bare.len() as u64);
-            }
-            let sent = bare.iter().all(|(seq, _)| self.bare.contains(&(*log, *seq)));
-            return Ok(Pinned::Mismatch { sent });
+    /// Drops bare hashes that did not give the root of a head: they are to be fetched again.
+    fn drop_bare(&mut self, log: &LogId, bare: &[u64]) -> Result<Weighed, StoreError> {
+        for seq in bare {
+            remove(&mut self.tables.leaves, &leaf_key(log, *seq))?;
         }
-        self.forked(log, sealed)
-    }
-
-    fn forked(&mut self, log: &LogId, sealed: &SealedHead) -> Result<Pinned, StoreError> {
-        self.log(log)?.prove(std::slice::from_ref(sealed));
-        Ok(Pinned::Forked)
+        let row = self.log(log)?;
+        row.contiguous = bare.first().map_or(row.contiguous, |first| *first);
+        row.unvouched -= bare.len() as u64;
+        if self.is_stranger(&log.publisher)? {
+            self.strangers = self.strangers.saturating_sub(LEAF_BYTES * bare.len() as u64);
+        }
+        let sent = bare.iter().all(|seq| self.bare.contains(&(*log, *seq)));
+        Ok(Weighed::Dropped { sent })
     }
 
     fn first_leaf(&self, log: &LogId, seq: u64) -> Result<Leaf, StoreError> {
@@ -443,7 +502,7 @@ impl<'a, 't> Batch<'a, 't> {
             .ok_or(StoreError::damaged("a log with a missing leaf"))
     }
 
-    /// The statements at a position that its publisher gave to more than one; none otherwise.
+    /// The first statements of a position that its publisher gave to more than one; none otherwise.
     pub fn rivals(&self, log: &LogId, seq: u64) -> Result<Vec<Statement>, StoreError> {
         let row = get(&self.tables.leaves, &leaf_key(log, seq))?;
         let leaves = row.map_or_else(|| Ok(Vec::new()), |row| Leaf::decode_all(&row))?;
@@ -477,10 +536,13 @@ pub struct LogState {
     pub head: Option<SealedHead>,
     /// The largest signed head, when it is ahead of the leaves that we hold.
     pub promised: Option<SealedHead>,
+    /// The largest head that vouches for nothing but what nobody disputes: the pinned one, unless
+    /// the log is forked. All who know the same of a log have the same one here.
+    pub sure: Option<SealedHead>,
     /// Proof that the publisher forked this log: two heads of one size, or one that the signed
     /// leaves contradict. Or nothing.
     pub proof: Vec<SealedHead>,
-    /// A position that the publisher gave to two statements.
+    /// The first position that the publisher gave to two statements.
     pub contested: Option<u64>,
 }
 
@@ -508,25 +570,53 @@ impl Store {
         Ok(logs)
     }
 
-    /// The statements at one position of a log: none, one, or two that contradict each other.
+    /// The statements at one position of a log: none, one, or several that contradict each other.
     pub fn statements_at(&self, log: &LogId, seq: u64) -> Result<Vec<SealedStatement>, StoreError> {
         let view = self.read()?;
-        let Some(row) = get(&view.rows(LEAVES)?, &leaf_key(log, seq))? else {
-            return Ok(Vec::new());
-        };
         let records = view.rows(RECORDS)?;
-        let ids = Leaf::decode_all(&row)?.into_iter().filter_map(|leaf| leaf.statement);
+        let ids =
+            view.leaves_at(log, seq, usize::MAX)?.into_iter().filter_map(|leaf| leaf.statement);
         ids.map(|id| record(&records, &id)?.ok_or(StoreError::damaged("a missing record")))
             .collect()
     }
 }
 
+impl View {
+    /// What stands at a position of a log, the leaf that the pinned head vouches for first.
+    ///
+    /// - `more`: how many at most of those that came when there were two already; they are in the
+    ///   order of their hashes.
+    pub(super) fn leaves_at(
+        &self,
+        log: &LogId,
+        seq: u64,
+        more: usize,
+    ) -> Result<Vec<Leaf>, StoreError> {
+        let place = leaf_key(log, seq);
+        let Some(row) = get(&self.rows(LEAVES)?, &place)? else { return Ok(Vec::new()) };
+        let mut leaves = Leaf::decode_all(&row)?;
+        if leaves.len() == RIVALS_MAX {
+            for row in with_prefix(&self.rows(RIVALS)?, &place)?.take(more) {
+                let (key, id) = row?;
+                leaves.push(rival_of_row(key.value(), id.value())?);
+            }
+        }
+        Ok(leaves)
+    }
+}
+
+/// A row of `rivals`, as a leaf.
+pub(super) fn rival_of_row(key: &[u8], id: &[u8]) -> Result<Leaf, StoreError> {
+    let (_, _, hash) = of_rival_key(key)?;
+    let id = id.try_into().map_err(|_| StoreError::damaged("a rival"))?;
+    Ok(Leaf { hash, statement: Some(statement_id(id)) })
+}
+
 fn log_state(log: LogId, row: &LogRow) -> Result<LogState, StoreError> {
     let (size, leaves, head) = (row.tree.size(), row.contiguous, head_of(&row.head)?);
-    let promised = row.heads()?.into_iter().find(|head| head.peek().size > leaves);
-    let proof = row.proof.iter().filter_map(|note| head_of(note).transpose());
-    let (proof, contested) = (proof.collect::<Result<_, _>>()?, row.contested.checked_sub(1));
-    Ok(LogState { log, size, leaves, head, promised, proof, contested })
+    let promised = row.largest()?.into_iter().find(|head| head.peek().size > leaves);
+    let (sure, proof, contested) = (row.sure_head()?, row.proof()?, row.contested.checked_sub(1));
+    Ok(LogState { log, size, leaves, head, promised, sure, proof, contested })
 }
 
 /// The record with this id, as it was sealed.

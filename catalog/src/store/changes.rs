@@ -6,7 +6,8 @@
 //! check our logs and learns no name.
 
 use super::batch::record;
-use super::rows::{Entered, Leaf, Told, decode_ids};
+use super::items::item_of_head;
+use super::rows::{Entered, Told, decode_ids};
 use super::tables::{
     CURSORS, LogId, META, META_NEXT, OUTBOX, all, digest_of, get, get_number, number,
     package_item_key, put, retain,
@@ -14,6 +15,7 @@ use super::tables::{
 use super::{Incoming, Snapshot, Store, StoreError, derived};
 use crate::digest::Sha256Digest;
 use crate::head::SealedHead;
+use crate::item::ItemId;
 use crate::permission::Reader;
 use crate::release::PackageId;
 use crate::statement::{SealedStatement, Statement, StatementId};
@@ -41,7 +43,8 @@ pub enum ChangeItem {
         /// The leaf hash of the statement there.
         hash: Sha256Digest,
     },
-    /// The largest head of a log, or one of two that exclude each other.
+    /// One of the heads of a log: the largest, or of a forked log also proof of that, or one to rely
+    /// on.
     Head(SealedHead),
 }
 
@@ -156,36 +159,69 @@ pub(super) struct Sight<'s> {
 
 impl Sight<'_> {
     /// What a change tells as the reader may see it; nothing when there is nothing to tell any
-    /// more, two when the heads of a log contradict each other.
+    /// more, several for the heads of a log.
+    ///
+    /// Of a statement that the reader may not see, the change by which a head vouched for it tells.
     pub fn items(&self, told: &Told) -> Result<Vec<ChangeItem>, StoreError> {
-        let leaf =
-            match told {
-                Told::Statement { id, log, seq } => {
-                    let sealed = record(self.at.records(), id)?
-                        .ok_or(StoreError::damaged("a missing record"))?;
-                    if self.shows(&sealed)? {
-                        return Ok(vec![ChangeItem::Statement(sealed)]);
-                    }
-                    // A rival would only contradict the leaf that the head vouches for.
-                    self.first_leaf(log, *seq)?
-                        .filter(|leaf| leaf.hash == sealed.leaf())
-                        .map(|leaf| ChangeItem::Leaf { log: *log, seq: *seq, hash: leaf.hash })
-                }
-                // Also when the statement came in later, which a change of its own tells: the head in
-                // between needs the leaf.
-                Told::Leaf { log, seq } => self
-                    .first_leaf(log, *seq)?
-                    .map(|leaf| ChangeItem::Leaf { log: *log, seq: *seq, hash: leaf.hash }),
-                Told::Head(log) => {
-                    let heads = self.at.heads(log)?;
-                    return Ok(heads.into_iter().map(ChangeItem::Head).collect());
-                }
-            };
-        Ok(leaf.into_iter().collect())
+        let item = match told {
+            Told::Statement { id, .. } => self.statement(id)?,
+            // Also when the statement came in later, which a change of its own tells: the head in
+            // between needs the leaf.
+            Told::Leaf { log, seq } => self.bare(log, *seq)?,
+            Told::Vouched { log, seq } => match self.standing(log, *seq)? {
+                Some(_) => None,
+                None => self.bare(log, *seq)?,
+            },
+            // A person's decisions are for the followers of this store.
+            Told::Decided { id, .. } => match self.reader {
+                Reader::Local => self.statement(id)?,
+                Reader::Node(_) => None,
+            },
+            Told::Head(log) => {
+                let heads = self.at.heads(log)?;
+                return Ok(heads.into_iter().map(ChangeItem::Head).collect());
+            }
+        };
+        Ok(item.into_iter().collect())
     }
 
-    fn first_leaf(&self, log: &LogId, seq: u64) -> Result<Option<Leaf>, StoreError> {
-        Ok(self.at.leaves(log, seq)?.first().copied())
+    /// What the reader gets for the item that a change told of.
+    pub fn item(&self, told: &Told, item: &ItemId) -> Result<Option<ChangeItem>, StoreError> {
+        match told {
+            Told::Head(log) => {
+                let mut heads = self.at.heads(log)?.into_iter();
+                Ok(heads.find(|head| item_of_head(head) == *item).map(ChangeItem::Head))
+            }
+            Told::Statement { id, log, seq } | Told::Decided { id, log, seq } => {
+                self.statement(id)?.map_or_else(|| self.bare(log, *seq), |shown| Ok(Some(shown)))
+            }
+            Told::Leaf { log, seq } => self.bare(log, *seq),
+            Told::Vouched { log, seq } => self
+                .standing(log, *seq)?
+                .map_or_else(|| self.bare(log, *seq), |shown| Ok(Some(shown))),
+        }
+    }
+
+    /// The statement with this id, if the reader may see it.
+    fn statement(&self, id: &StatementId) -> Result<Option<ChangeItem>, StoreError> {
+        let sealed = record(self.at.records(), id)?;
+        let sealed = sealed.ok_or(StoreError::damaged("a missing record"))?;
+        Ok(self.shows(&sealed)?.then_some(ChangeItem::Statement(sealed)))
+    }
+
+    /// The statement that the pinned head vouches for at a position, if the reader may see it.
+    fn standing(&self, log: &LogId, seq: u64) -> Result<Option<ChangeItem>, StoreError> {
+        let leaf = self.at.leaves(log, seq)?.first().copied();
+        leaf.and_then(|leaf| leaf.statement).map_or(Ok(None), |id| self.statement(&id))
+    }
+
+    /// The hash of what stands at a position, unless that is disputed: whoever has another
+    /// statement there could not tell it from a lie.
+    fn bare(&self, log: &LogId, seq: u64) -> Result<Option<ChangeItem>, StoreError> {
+        Ok(match self.at.leaves(log, seq)?.as_slice() {
+            [leaf] => Some(ChangeItem::Leaf { log: *log, seq, hash: leaf.hash }),
+            _ => None,
+        })
     }
 
     /// Whether the reader may see a statement: a release it may read, and what speaks of one.
@@ -340,12 +376,6 @@ mod tests {
         theirs.accept(sent, NOW).unwrap();
         let shown = theirs.changes_for(Reader::Node(STRANGER), 0, 100).unwrap();
         let items: Vec<_> = shown.iter().map(|change| &change.item).collect();
-        assert!(
-            matches!(
-                items[..],
-                [ChangeItem::Statement(_), ChangeItem::Leaf { .. }, ChangeItem::Head(_)]
-            ),
-            "{items:?}"
-        );
+        assert!(matches!(items[..], [ChangeItem::Statement(_), ChangeItem::Head(_)]), "{items:?}");
     }
 }

@@ -1,26 +1,29 @@
 //! What publishers signed that cannot all be true, and what a person here decided about it.
 //!
-//! A fork (two heads of one log that exclude each other, or two statements at one position) freezes its publisher here: no reference
-//! means anything of theirs any more but a release named by its own id, until a person says which
-//! head to go on with, or to go on all the same. A contested version (two releases of one version)
+//! A fork (heads of one log that exclude each other, or two statements at one position) freezes its
+//! publisher here: no reference means anything of theirs any more but a release named by its own
+//! id, until a person says which head to go on with, or to go on all the same. A contested version (two releases of one version)
 //! is picked by no range until a person says which release is meant.
 //!
 //! Guarantees: nothing that was signed is ever removed, a decision can be taken back, and one about
 //! a fork holds only for the proof that was shown: new proof freezes again.
 //! Not here: policies that decide without a person (`catalog-sync`).
 
-use super::batch::record;
+use super::accept::logs_of;
+use super::batch::{Batch, record};
 use super::items::item_of_head;
 use super::moves::of_channel_key;
-use super::rows::{Leaf, LogRow, Reader, Standing, decode_ids, head_of, statement_id, version_of};
+use super::rows::{
+    Entered, LogRow, RIVALS_MAX, Reader, Standing, Told, decode_ids, statement_id, version_of,
+};
 use super::tables::{
-    DECISIONS, LEAVES, LOGS, LogId, RECORDS, VERSIONS, all, get, leaf_key, of_package_key,
-    package_item_key, put, remove, with_prefix,
+    DECISIONS, LOGS, LogId, RECORDS, Tables, VERSIONS, all, get, of_package_key, package_item_key,
+    put, remove, with_prefix,
 };
 use super::{Store, StoreError, View};
 use crate::digest::{Digest, Sha256Digest};
 use crate::head::SealedHead;
-use crate::identity::PublisherId;
+use crate::identity::{KeyState, PublisherId};
 use crate::name::ChannelName;
 use crate::release::{PackageId, ReleaseId};
 use crate::statement::StatementId;
@@ -52,10 +55,10 @@ pub enum Subject {
 pub enum Evidence {
     /// What the publisher signed about one log.
     Fork {
-        /// Every head that is known of it: two of one size, or one that its statements contradict,
-        /// come last.
+        /// Two heads of one size, or one that its statements contradict, after the largest that they
+        /// bear out; or none, where only statements are the proof.
         heads: Vec<SealedHead>,
-        /// The two statements at one position, where that is the proof; or none.
+        /// Two statements at the first position that has several; or none.
         statements: Vec<StatementId>,
     },
     /// Two releases of the version; the one that came first is first.
@@ -174,7 +177,8 @@ impl Store {
         let proof = conflict.evidence.proof();
         Ok(self.write(|tables| {
             let row = decision.encode(&proof, now);
-            put(&mut tables.decisions, &subject.key(), &row)
+            put(&mut tables.decisions, &subject.key(), &row)?;
+            tell(tables, &conflict)
         })?)
     }
 
@@ -182,7 +186,14 @@ impl Store {
     ///
     /// - result: whether there was one.
     pub fn undecide(&self, subject: &Subject) -> Result<bool, StoreError> {
-        self.write(|tables| remove(&mut tables.decisions, &subject.key()))
+        let conflict = self.conflict(subject)?;
+        self.write(|tables| {
+            let there = remove(&mut tables.decisions, &subject.key())?;
+            match conflict {
+                Some(conflict) if there => tell(tables, &conflict).map(|()| true),
+                _ => Ok(there),
+            }
+        })
     }
 
     fn is_release_of(&self, subject: &Subject, id: &ReleaseId) -> Result<bool, StoreError> {
@@ -190,6 +201,37 @@ impl Store {
         let release = self.release(id)?;
         Ok(release.is_some_and(|one| one.package() == *package && one.version == *version))
     }
+}
+
+/// Tells followers again of what a person decided about: the search index shows what is meant. Of
+/// a fork that only heads prove, the publisher's inception stands for the log.
+fn tell(tables: &mut Tables<'_>, conflict: &Conflict) -> Result<(), StoreError> {
+    let mut batch = Batch::new(tables)?;
+    let inception = [inception_of(conflict.subject.publisher())];
+    let ids = match &conflict.evidence {
+        Evidence::Fork { statements, .. } if statements.is_empty() => &inception[..],
+        // There may be very many, and one names the channel.
+        Evidence::Moves(ids) => &ids[..ids.len().min(1)],
+        Evidence::Fork { statements: ids, .. }
+        | Evidence::Releases(ids)
+        | Evidence::Statements(ids) => ids,
+    };
+    for id in ids {
+        let sealed = record(&batch.tables.records, id)?;
+        let sealed = sealed.ok_or(StoreError::damaged("a missing record"))?;
+        let header = sealed.peek().map_err(|_| StoreError::damaged("a record"))?;
+        let inception = record(&batch.tables.records, &inception_of(&header.publisher))?;
+        let inception = inception.and_then(|sealed| sealed.open_inception().ok());
+        let state = KeyState::of(&inception.ok_or(StoreError::damaged("a missing publisher"))?);
+        for log in logs_of(&sealed, sealed.kind(), &state) {
+            batch.tell(Entered::default(), Told::Decided { id: *id, log, seq: header.seq })?;
+        }
+    }
+    batch.finish()
+}
+
+fn inception_of(publisher: &PublisherId) -> StatementId {
+    StatementId::from_digest(*publisher.digest())
 }
 
 impl View {
@@ -246,13 +288,11 @@ impl View {
         if !row.is_forked() {
             return Ok(None);
         }
-        let proof = row.proof.iter().filter_map(|note| head_of(note).transpose());
-        let proof = proof.collect::<Result<Vec<_>, _>>()?;
+        let proof = row.proof()?;
         let mut heads: Vec<SealedHead> = Vec::new();
-        for head in head_of(&row.head)?.into_iter().chain(row.heads()?) {
-            if !proof.iter().chain(&heads).any(|there| there.same_as(&head)) {
-                heads.push(head);
-            }
+        if !proof.is_empty() {
+            let is_other = |head: &SealedHead| !proof.iter().any(|there| there.same_as(head));
+            heads.extend(row.sure_head()?.filter(is_other));
         }
         heads.extend(proof);
         let statements = match row.contested.checked_sub(1) {
@@ -290,13 +330,18 @@ impl View {
         let state = self.key_state(&header.publisher)?;
         let state = state.ok_or(StoreError::damaged("a missing publisher"))?;
         let log = LogId { publisher: header.publisher, key: sealed.log_key(&state) };
-        self.statements(&log, header.seq)
+        let mut statements = self.statements(&log, header.seq)?;
+        if !statements.contains(id) {
+            statements.push(*id);
+        }
+        Ok(statements)
     }
 
+    /// Two of the statements at a position: the same two for all who have the same.
     fn statements(&self, log: &LogId, seq: u64) -> Result<Vec<StatementId>, StoreError> {
-        let row = get(&self.rows(LEAVES)?, &leaf_key(log, seq))?;
-        let leaves = Leaf::decode_all(&row.ok_or(StoreError::damaged("a leaf"))?)?;
-        Ok(leaves.into_iter().filter_map(|leaf| leaf.statement).collect())
+        let mut leaves = self.leaves_at(log, seq, RIVALS_MAX)?;
+        leaves.sort_by_key(|leaf| leaf.hash);
+        Ok(leaves.into_iter().filter_map(|leaf| leaf.statement).take(RIVALS_MAX).collect())
     }
 
     fn decision(
@@ -343,6 +388,13 @@ impl Evidence {
 }
 
 impl Subject {
+    fn publisher(&self) -> &PublisherId {
+        match self {
+            Self::Log(log) => &log.publisher,
+            Self::Version { package, .. } | Self::Channel { package, .. } => &package.publisher,
+        }
+    }
+
     fn key(&self) -> Vec<u8> {
         match self {
             Self::Log(log) => [&[1], log.row_key().as_slice()].concat(),
@@ -417,7 +469,7 @@ pub(super) fn decision_of_row(key: &[u8], row: &[u8]) -> Result<DecisionRow, Sto
 #[cfg(test)]
 mod tests {
     use super::super::testing::{NOW, publisher, release, store};
-    use super::super::{Incoming, LookupError};
+    use super::super::{ChangeItem, Incoming, LookupError};
     use super::*;
     use crate::head::Head;
     use crate::identity::Identity;
@@ -562,6 +614,49 @@ mod tests {
         let wrong = store.decide(&conflicts[0].subject, &Decision::KeepRelease(ids[1]), NOW);
         assert!(matches!(wrong, Err(DecideError::NotInvolved)), "it is of another version");
         assert_eq!(store.verify().unwrap(), []);
+    }
+
+    /// The search index follows the changes, and shows what a person chose.
+    #[test]
+    fn a_decision_and_its_end_are_told_to_our_own_followers_and_to_nobody_else() {
+        let (store, acme) = (store(), publisher("acme"));
+        let [first, second] =
+            [(1, ""), (2, "other")].map(|(seq, content)| sealed(&acme, seq, "1.0.0", content));
+        let ids = [first.id(), second.id()];
+        let rival = sealed(&acme, 1, "2.0.0", "");
+        let sent = [acme.inception().clone(), first, second, rival].map(Incoming::Statement);
+        store.accept(sent.into(), NOW).unwrap();
+        let conflicts = store.conflicts().unwrap();
+        assert_eq!(conflicts.len(), 3);
+        let stranger = Reader::Node(crate::permission::NodeId::from_bytes([2; 32]));
+        for conflict in &conflicts {
+            let decision = match &conflict.evidence {
+                Evidence::Fork { heads, statements } => {
+                    assert!(heads.is_empty() && statements.len() == 2, "no head proves anything");
+                    Decision::Lift
+                }
+                Evidence::Releases(both) => Decision::KeepRelease(both[0]),
+                _ => continue,
+            };
+            for decided in [true, false] {
+                let before = store.last_change().unwrap();
+                match decided {
+                    true => store.decide(&conflict.subject, &decision, NOW).unwrap(),
+                    false => assert!(store.undecide(&conflict.subject).unwrap()),
+                }
+                let told = store.changes(before, 10).unwrap();
+                assert_eq!(told.len(), 2, "{told:?}");
+                if matches!(conflict.subject, Subject::Version { .. }) {
+                    let told = told.iter().map(|change| format!("{:?}", change.item));
+                    let expected = ids.map(|id| store.statement(&id).unwrap().unwrap());
+                    let expected = expected.map(|one| format!("{:?}", ChangeItem::Statement(one)));
+                    assert_eq!(told.collect::<Vec<_>>(), expected);
+                }
+                assert_eq!(store.changes_for(stranger, before, 10).unwrap(), []);
+                assert_eq!(store.snapshot().unwrap().item_changes(before, 10).unwrap(), []);
+                assert_eq!(store.verify().unwrap(), []);
+            }
+        }
     }
 
     #[test]

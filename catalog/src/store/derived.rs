@@ -14,6 +14,7 @@ use super::{StoreError, publishers};
 use crate::Digest;
 use crate::defence::{self, Defence};
 use crate::name::VariantId;
+use crate::permission::Permission;
 use crate::release::{PackageId, Release};
 use crate::statement::{ChannelMove, Statement, StatementId, Yank};
 use crate::time::Timestamp;
@@ -56,6 +57,8 @@ fn put_release(
                 standing = Standing::Contested;
                 if ids.len() < RIVALS_MAX {
                     ids.push(*id);
+                } else if is_news(tables, &ids, release)? {
+                    ids[RIVALS_MAX - 1] = *id;
                 }
             }
         }
@@ -67,6 +70,21 @@ fn put_release(
         put(&mut tables.roots, &key, &[])?;
     }
     Ok(())
+}
+
+/// Whether a release is the first of its version that everybody may read. Whether there is one
+/// decides what may be said of the version, so it must not depend on what came first.
+fn is_news(
+    tables: &Tables<'_>,
+    ids: &[StatementId],
+    release: &Release,
+) -> Result<bool, StoreError> {
+    for id in ids {
+        if self::release(&tables.records, id)?.permission == Permission::Public {
+            return Ok(false);
+        }
+    }
+    Ok(release.permission == Permission::Public)
 }
 
 /// Marks the version of a release whose position in the log has a rival.

@@ -1,8 +1,10 @@
 //! Which items this store has: what nodes compare to find out what they lack of each other.
 //!
-//! An item stands for a position of a log that is settled (a signed statement, or a bare hash that
-//! a pinned head vouches for), or for a signed head. Items are written in the transaction of the
-//! record that they stand for, so the sets never say more or less than the store holds.
+//! An item stands for what stands at a position of a log, or for a signed head. It is in a set only
+//! if it can be shown to everybody: a statement that everybody may read, or a leaf that a pinned
+//! head vouches for, whose hash is enough. What can be shown to nobody would keep two nodes unequal
+//! for ever. Items are written in the transaction of the record that they stand for, so the sets
+//! never say more or less than the store holds.
 //!
 //! Guarantees: the rows are a function of the records, leaves and logs, and of the order in which
 //! those came ([`replay`] builds them from nothing). An item is told of once, by the change with
@@ -11,11 +13,11 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::batch::Batch;
+use super::batch::{Batch, record, rival_of_row};
 use super::rows::{Entered, Leaf, LogRow, Told, decode_ids};
 use super::tables::{
-    self, LogId, Tables, all, get, get_number, leaf_key, of_leaf_key, package_item_key, put,
-    remove, remove_all, with_prefix,
+    self, LogId, Tables, all, get, get_number, leaf_key, of_leaf_key, of_rival_key,
+    package_item_key, put, remove, remove_all, with_prefix,
 };
 use super::{StoreError, View, derived};
 use crate::digest::Sha256Digest;
@@ -31,9 +33,11 @@ use crate::time::Timestamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ItemSet {
     /// What has to reach everybody first: the largest head of each log (two when they exclude each
-    /// other), and the inceptions, yanks and channel moves that everybody may read.
+    /// other), of a forked one also those that prove it and one to rely on; and the inceptions,
+    /// yanks and channel moves that everybody may read.
     Urgent,
-    /// Every settled position of every log. It only grows.
+    /// Every statement that everybody may read, and every position that a head vouches for. It only
+    /// grows.
     Log,
     /// The registers of nodes: small, and with every new value another item takes the place of the
     /// last. No change tells of them.
@@ -126,7 +130,7 @@ impl Batch<'_, '_> {
         statement: &Statement,
     ) -> Result<u64, StoreError> {
         let item = ItemId::of_leaf(log, seq, leaf);
-        let bare = get_number(&self.tables.items, &item_key(ItemSet::Log, &item))?;
+        let listed = get_number(&self.tables.items, &item_key(ItemSet::Log, &item))?;
         let urgent = match Urgency::of(statement) {
             Urgency::Now => true,
             Urgency::Never => false,
@@ -140,13 +144,17 @@ impl Batch<'_, '_> {
                 public
             }
         };
-        let entered = Entered { log: bare.is_none(), urgent };
+        let public = urgent
+            || matches!(statement, Statement::Release(one) if one.permission == Permission::Public);
+        let entered = Entered { log: public && listed.is_none(), urgent };
         let change = self.tell(entered, Told::Statement { id, log: *log, seq })?;
-        self.put_item(ItemSet::Log, &item, change)?;
+        if public || listed.is_some() {
+            self.put_item(ItemSet::Log, &item, change)?;
+        }
         if urgent {
             self.put_item(ItemSet::Urgent, &item, change)?;
         }
-        if let Some(bare) = bare {
+        if let Some(bare) = listed {
             remove(&mut self.tables.bare, &bare.to_be_bytes())?;
         }
         if let Statement::Release(release) = statement
@@ -180,31 +188,42 @@ impl Batch<'_, '_> {
         let id = key.last_chunk::<32>().map(super::rows::statement_id);
         let id = id.ok_or(StoreError::damaged("what is awaited"))?;
         let (log, seq) = of_leaf_key(place)?;
-        let leaf = self.leaf_of(&log, seq, &id)?;
-        let change = self.tell(Entered::URGENT, Told::Statement { id, log, seq })?;
-        self.put_item(ItemSet::Urgent, &ItemId::of_leaf(&log, seq, &leaf), change)?;
+        let sealed = record(&self.tables.records, &id)?;
+        let leaf = sealed.ok_or(StoreError::damaged("a missing record"))?.leaf();
+        let item = ItemId::of_leaf(&log, seq, &leaf);
+        let listed = self.has_item(ItemSet::Log, &item)?;
+        let entered = Entered { log: !listed, urgent: true };
+        let change = self.tell(entered, Told::Statement { id, log, seq })?;
+        if !listed {
+            self.put_item(ItemSet::Log, &item, change)?;
+        }
+        self.put_item(ItemSet::Urgent, &item, change)?;
         remove(&mut self.tables.awaited, key)?;
         Ok(())
     }
 
-    fn leaf_of(&self, log: &LogId, seq: u64, id: &StatementId) -> Result<Sha256Digest, StoreError> {
-        let row = get(&self.tables.leaves, &leaf_key(log, seq))?;
-        let leaves = row.map_or_else(|| Ok(Vec::new()), |row| Leaf::decode_all(&row))?;
-        let leaf = leaves.into_iter().find(|leaf| leaf.statement == Some(*id));
-        Ok(leaf.ok_or(StoreError::damaged("a leaf"))?.hash)
+    /// Whether a leaf is an item already.
+    pub(super) fn is_listed(&self, log: &LogId, seq: u64, leaf: &Leaf) -> Result<bool, StoreError> {
+        self.has_item(ItemSet::Log, &ItemId::of_leaf(log, seq, &leaf.hash))
     }
 
-    /// Tells of a bare hash that a head vouches for now.
-    pub(super) fn tell_leaf(
+    /// Tells that a head vouches for a leaf that was no item before: a bare hash, or a statement
+    /// that not everybody may read.
+    pub(super) fn tell_vouched(
         &mut self,
         log: &LogId,
         seq: u64,
-        leaf: &Sha256Digest,
+        leaf: &Leaf,
     ) -> Result<(), StoreError> {
-        let item = ItemId::of_leaf(log, seq, leaf);
-        let change = self.tell(Entered::LOG, Told::Leaf { log: *log, seq })?;
+        let (item, log) = (ItemId::of_leaf(log, seq, &leaf.hash), *log);
+        let is_bare = leaf.statement.is_none();
+        let told = if is_bare { Told::Leaf { log, seq } } else { Told::Vouched { log, seq } };
+        let change = self.tell(Entered::LOG, told)?;
         self.put_item(ItemSet::Log, &item, change)?;
-        put(&mut self.tables.bare, &change.to_be_bytes(), item.as_bytes())
+        if is_bare {
+            put(&mut self.tables.bare, &change.to_be_bytes(), item.as_bytes())?;
+        }
+        Ok(())
     }
 
     /// Tells of the heads of a log, if they are others than those `before`.
@@ -299,7 +318,17 @@ impl Replay<'_, '_, '_> {
     fn change(&mut self, change: u64, told: &Told) -> Result<(), StoreError> {
         match told {
             Told::Statement { id, log, seq } => self.statement(id, log, *seq),
-            Told::Leaf { log, seq } => self.leaf(log, *seq),
+            // What stands there may have been shown to us since.
+            Told::Leaf { log, seq } => {
+                self.leaf(log, *seq, |leaf| Some(Leaf { statement: None, ..leaf }))
+            }
+            Told::Vouched { log, seq } => {
+                self.leaf(log, *seq, |leaf| leaf.statement.and(Some(leaf)))
+            }
+            Told::Decided { id, log, seq } => match (self.lookup)(id, log, *seq)? {
+                Some(_) => self.batch.tell(Entered::default(), *told).map(drop),
+                None => Ok(()),
+            },
             Told::Head(log) => match self.log(log)? {
                 Some(row) if row.head_change == change => self.heads(log, &row).map(drop),
                 _ => Ok(()),
@@ -310,14 +339,19 @@ impl Replay<'_, '_, '_> {
     /// Told for the first time, or once more because everybody may know of it by now.
     fn statement(&mut self, id: &StatementId, log: &LogId, seq: u64) -> Result<(), StoreError> {
         let Some((leaf, statement)) = (self.lookup)(id, log, seq)? else { return Ok(()) };
-        let item = ItemId::of_leaf(log, seq, &leaf);
-        let told = get_number(&self.batch.tables.items, &item_key(ItemSet::Log, &item))?;
-        let bare = match told {
-            Some(change) => get(&self.batch.tables.bare, &change.to_be_bytes())?.is_some(),
-            None => true,
+        let first = match &*statement {
+            // It stands in several logs, and everybody may read it.
+            Statement::Inception(_) => {
+                let item = ItemId::of_leaf(log, seq, &leaf);
+                match get_number(&self.batch.tables.items, &item_key(ItemSet::Log, &item))? {
+                    Some(change) => get(&self.batch.tables.bare, &change.to_be_bytes())?.is_some(),
+                    None => true,
+                }
+            }
+            _ => self.applied.insert(*id),
         };
-        if bare {
-            if self.applied.insert(*id) && !matches!(*statement, Statement::Inception(_)) {
+        if first {
+            if !matches!(*statement, Statement::Inception(_)) {
                 derived::apply(self.batch.tables, id, &statement, Timestamp::default())?;
             }
             return self.batch.tell_statement(log, seq, (*id, &leaf), &statement).map(drop);
@@ -335,17 +369,23 @@ impl Replay<'_, '_, '_> {
         }
     }
 
-    fn leaf(&mut self, log: &LogId, seq: u64) -> Result<(), StoreError> {
-        let vouched = self.log(log)?.is_some_and(|row| seq < row.tree.size());
+    /// Tells of a leaf that a head vouches for, unless it is an item already.
+    ///
+    /// - `then`: what it was when that was told.
+    fn leaf(
+        &mut self,
+        log: &LogId,
+        seq: u64,
+        then: impl Fn(Leaf) -> Option<Leaf>,
+    ) -> Result<(), StoreError> {
+        if self.log(log)?.is_none_or(|row| seq >= row.tree.size()) {
+            return Ok(());
+        }
         let row = get(&self.batch.tables.leaves, &leaf_key(log, seq))?;
         let leaf = row.and_then(|row| Leaf::decode_all(&row).ok()).map(|leaves| leaves[0]);
-        match leaf {
-            Some(leaf) if vouched => {
-                let item = ItemId::of_leaf(log, seq, &leaf.hash);
-                match self.batch.has_item(ItemSet::Log, &item)? {
-                    true => Ok(()),
-                    false => self.batch.tell_leaf(log, seq, &leaf.hash),
-                }
+        match leaf.and_then(then) {
+            Some(leaf) if !self.batch.is_listed(log, seq, &leaf)? => {
+                self.batch.tell_vouched(log, seq, &leaf)
             }
             _ => Ok(()),
         }
@@ -375,25 +415,42 @@ impl Replay<'_, '_, '_> {
             else {
                 continue;
             };
-            for leaf in &leaves {
-                let item = ItemId::of_leaf(&log, seq, &leaf.hash);
-                match leaf.statement {
-                    Some(id) if !self.batch.has_item(ItemSet::Log, &item)? => {
-                        self.statement(&id, &log, seq)?;
-                    }
-                    Some(_) => {}
-                    None => self.leaf(&log, seq)?,
+            for id in leaves.iter().filter_map(|leaf| leaf.statement) {
+                if !self.applied.contains(&id) {
+                    self.statement(&id, &log, seq)?;
                 }
             }
+            self.leaf(&log, seq, Some)?;
             if leaves.len() > 1 {
                 for id in leaves.iter().filter_map(|leaf| leaf.statement) {
-                    if let Some((_, statement)) = (self.lookup)(&id, &log, seq)? {
-                        derived::contest(self.batch.tables, &statement)?;
-                    }
+                    self.contest(&id, &log, seq)?;
                 }
             }
         }
+        let rivals = all(&self.batch.tables.rivals)?.map(|row| {
+            let (key, id) = row?;
+            Ok((key.value().to_vec(), id.value().to_vec()))
+        });
+        for (key, id) in rivals.collect::<Result<Vec<_>, StoreError>>()? {
+            let (Ok((log, seq, _)), Ok(leaf)) = (of_rival_key(&key), rival_of_row(&key, &id))
+            else {
+                continue;
+            };
+            if let Some(id) = leaf.statement {
+                if !self.applied.contains(&id) {
+                    self.statement(&id, &log, seq)?;
+                }
+                self.contest(&id, &log, seq)?;
+            }
+        }
         Ok(())
+    }
+
+    fn contest(&mut self, id: &StatementId, log: &LogId, seq: u64) -> Result<(), StoreError> {
+        match (self.lookup)(id, log, seq)? {
+            Some((_, statement)) => derived::contest(self.batch.tables, &statement),
+            None => Ok(()),
+        }
     }
 
     /// The heads that no change tells of.
@@ -418,13 +475,10 @@ impl Replay<'_, '_, '_> {
             let (key, place) = row?;
             waiting.push((key.value().to_vec(), place.value().to_vec()));
         }
-        for (_, place) in waiting {
+        for (key, place) in waiting {
             let (log, seq) = of_leaf_key(&place)?;
-            let row = get(&self.batch.tables.leaves, &place)?;
-            let leaves = row.and_then(|row| Leaf::decode_all(&row).ok()).unwrap_or_default();
-            for id in leaves.iter().filter_map(|leaf| leaf.statement) {
-                self.statement(&id, &log, seq)?;
-            }
+            let id = key.last_chunk::<32>().map(super::rows::statement_id);
+            self.statement(&id.ok_or(StoreError::damaged("what is awaited"))?, &log, seq)?;
         }
         Ok(())
     }

@@ -1,36 +1,50 @@
 //! Brings a store that an earlier version wrote to the layout of this one, in one transaction.
 //!
 //! A power cut on the way leaves the old store, whole. What changes mean to followers stays: their
-//! cursors go on counting.
+//! cursors go on counting, but for those that keep rows of their own here. They begin again, since
+//! what is an item, and when it became one, is not what it was.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::batch::record;
 use super::items::replay;
-use super::rows::{Leaf, LogRow, Reader, Told, head_of, statement_id};
+use super::rows::{ChangeRow, Leaf, LogRow, Reader, Told, head_of, statement_id};
 use super::tables::{
-    self, FORMAT, LogId, META_FORMAT, RECORDS, Tables, all, number, of_leaf_key, put, with_prefix,
+    self, FORMAT, LogId, META_FORMAT, RECORDS, Tables, all, get, number, of_leaf_key, put, remove,
+    remove_all, with_prefix,
 };
 use super::{StoreError, View};
 use crate::log::LogTree;
 use crate::statement::Statement;
 
-/// Migrates from format 1.
+/// Migrates from format 1 or 2.
 ///
 /// - `view`: the store as it was before the transaction.
 pub(super) fn run(view: &View, tables: &mut Tables<'_>) -> Result<(), StoreError> {
+    let format = get(&view.rows(tables::META)?, META_FORMAT)?;
+    let is_first = format.as_deref() == Some(&1u32.to_be_bytes());
     let logs = view.rows(tables::LOGS)?;
     for row in all(&logs)? {
         let (key, row) = row?;
         let log = LogId::of_row_key(key.value())?;
-        let mut row = log_row(row.value())?;
-        row.contested = contested(view, &log)?;
+        let mut row =
+            if is_first { first_log_row(row.value()) } else { second_log_row(row.value()) }?;
+        if let Some(seq) = contested(view, &log)? {
+            row.contest(seq)?;
+        }
         put(&mut tables.logs, key.value(), &row.encode())?;
     }
+    for name in followers(tables)? {
+        remove(&mut tables.cursors, &name)?;
+    }
+    remove_all(&mut tables.followers, &[])?;
     let changes = view.rows(tables::CHANGES)?;
     let told = all(&changes)?.map(|row| {
         let (key, row) = row?;
-        Ok((number(key.value())?, told(row.value())?))
+        let told =
+            if is_first { told(row.value()) } else { Ok(ChangeRow::decode(row.value())?.told) };
+        Ok((number(key.value())?, told?))
     });
     let records = view.rows(RECORDS)?;
     replay(view, tables, told, &|id, _, _| {
@@ -43,7 +57,7 @@ pub(super) fn run(view: &View, tables: &mut Tables<'_>) -> Result<(), StoreError
 }
 
 /// A log as format 1 had it: without heads that are ahead of the leaves.
-fn log_row(row: &[u8]) -> Result<LogRow, StoreError> {
+fn first_log_row(row: &[u8]) -> Result<LogRow, StoreError> {
     let mut row = Reader(row);
     let mut read = LogRow {
         contiguous: row.number()?,
@@ -57,21 +71,53 @@ fn log_row(row: &[u8]) -> Result<LogRow, StoreError> {
     row.end()?;
     if let Some(rival) = rival {
         read.merge(&rival)?;
-        read.prove(&[rival]);
+        read.prove(&[rival])?;
     }
     Ok(read)
 }
 
-/// One more than the first position that was given to two statements; 0 when there is none.
-fn contested(view: &View, log: &LogId) -> Result<u64, StoreError> {
+/// A log as format 2 had it: without a head to rely on, and with the proof of a fork that came
+/// first, which may be the newest heads themselves.
+fn second_log_row(row: &[u8]) -> Result<LogRow, StoreError> {
+    let mut row = Reader(row);
+    let (contiguous, unvouched, head_change) = (row.number()?, row.number()?, row.number()?);
+    let _contested = row.number()?;
+    let tree = LogTree::decode(row.sized()?).map_err(|_| StoreError::damaged("a log's tree"))?;
+    let (head, newest, evidence) = (row.sized()?.to_vec(), row.notes()?, row.notes()?);
+    row.end()?;
+    let mut read =
+        LogRow { contiguous, unvouched, head_change, tree, head, newest, ..LogRow::default() };
+    let newest = read.promised()?;
+    let size_of = |note: &[u8]| Ok::<_, StoreError>(head_of(note)?.map(|head| head.peek().size));
+    match evidence.as_slice() {
+        [one, _] if size_of(one)? == Some(newest) => {}
+        _ => read.evidence = evidence,
+    }
+    Ok(read)
+}
+
+/// The first position that was given to two statements.
+fn contested(view: &View, log: &LogId) -> Result<Option<u64>, StoreError> {
     let leaves = view.rows(tables::LEAVES)?;
     for row in with_prefix(&leaves, &log.row_key())? {
         let (place, row) = row?;
         if Leaf::decode_all(row.value())?.len() > 1 {
-            return Ok(of_leaf_key(place.value())?.1 + 1);
+            return Ok(Some(of_leaf_key(place.value())?.1));
         }
     }
-    Ok(0)
+    Ok(None)
+}
+
+/// The names of those who keep rows in the store.
+fn followers(tables: &Tables<'_>) -> Result<BTreeSet<Vec<u8>>, StoreError> {
+    let mut names = BTreeSet::new();
+    for row in all(&tables.followers)? {
+        let key = row?.0;
+        let name =
+            key.value().split_first().and_then(|(length, rest)| rest.get(..*length as usize));
+        names.extend(name.map(<[u8]>::to_vec));
+    }
+    Ok(names)
 }
 
 /// A change as format 1 had it: without the sets that its item entered. Bare hashes were told of
@@ -94,8 +140,7 @@ fn told(row: &[u8]) -> Result<Told, StoreError> {
 mod tests {
     use redb::{Database, ReadableDatabase, ReadableTable};
 
-    use super::super::rows::ChangeRow;
-    use super::super::tables::{CHANGES, LOGS, META, from, get, get_number};
+    use super::super::tables::{CHANGES, LOGS, META, from, get_number};
     use super::super::testing::{NOW, publisher, release, yank};
     use super::super::{ItemSet, Store};
     use super::*;
@@ -118,7 +163,7 @@ mod tests {
                 for number in [row.contiguous, row.unvouched, row.head_change] {
                     old.extend(number.to_be_bytes());
                 }
-                let rival = row.proof.last().cloned().unwrap_or_default();
+                let rival = row.evidence.last().cloned().unwrap_or_default();
                 for bytes in [&row.tree.encode(), &row.head, &rival] {
                     old.extend((bytes.len() as u32).to_be_bytes());
                     old.extend_from_slice(bytes);
@@ -136,6 +181,88 @@ mod tests {
             meta.insert(META_FORMAT, 1u32.to_be_bytes().as_slice()).unwrap();
         }
         txn.commit().unwrap();
+    }
+
+    /// Makes format 2 of what a store holds. Its items were others, but it derives them anew.
+    fn downgrade_to_2(database: &Database) {
+        let txn = database.begin_write().unwrap();
+        txn.delete_table(tables::RIVALS).unwrap();
+        {
+            let view = View(database.begin_read().unwrap());
+            let mut logs = txn.open_table(LOGS).unwrap();
+            for row in all(&view.rows(LOGS).unwrap()).unwrap() {
+                let (key, row) = row.unwrap();
+                let row = LogRow::decode(row.value()).unwrap();
+                let mut old = Vec::new();
+                for number in [row.contiguous, row.unvouched, row.head_change, row.contested] {
+                    old.extend(number.to_be_bytes());
+                }
+                let note =
+                    |notes: &[Vec<u8>], at: usize| notes.get(at).cloned().unwrap_or_default();
+                let proof = if row.newest.len() > 1 { &row.newest } else { &row.evidence };
+                for bytes in [
+                    &row.tree.encode(),
+                    &row.head,
+                    &note(&row.newest, 0),
+                    &note(&row.newest, 1),
+                    &note(proof, 0),
+                    &note(proof, 1),
+                ] {
+                    old.extend((bytes.len() as u32).to_be_bytes());
+                    old.extend_from_slice(bytes);
+                }
+                logs.insert(key.value(), old.as_slice()).unwrap();
+            }
+            let mut changes = txn.open_table(CHANGES).unwrap();
+            changes.retain(|_, row| row[0] < 4).unwrap();
+            let mut meta = txn.open_table(META).unwrap();
+            meta.insert(META_FORMAT, 2u32.to_be_bytes().as_slice()).unwrap();
+        }
+        txn.commit().unwrap();
+    }
+
+    #[test]
+    fn a_store_of_format_2_has_the_same_items_and_its_followers_begin_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        filled(&store);
+        let (acme, eve) = (publisher("acme"), publisher("eve"));
+        store
+            .append(&acme, NOW, |seq| {
+                let permission = Permission::Restricted([NodeId::from_bytes([1; 32])].into());
+                let release = release(&acme, seq, "secret", "1.0.0", "");
+                Statement::Release(crate::Release { permission, ..release })
+            })
+            .unwrap();
+        // And a publisher that signed two histories.
+        for content in ["", "other"] {
+            let theirs = super::super::testing::store();
+            theirs
+                .append(&eve, NOW, |seq| {
+                    Statement::Release(release(&eve, seq, "db", "1.0.0", content))
+                })
+                .unwrap();
+            store.accept(theirs.sent_to(Reader::Local, 0), NOW).unwrap();
+        }
+        store.follow("sync", 3, [(b"a", b"b")], []).unwrap();
+        store.set_cursor("index", 3).unwrap();
+        let ids = |store: &Store, set| {
+            store.snapshot().unwrap().ids(set, &[0; 32], 0, usize::MAX).unwrap()
+        };
+        let before = [ItemSet::Urgent, ItemSet::Log].map(|set| ids(&store, set));
+        let logs = store.logs().unwrap();
+        drop(store);
+        let database = Database::open(dir.path().join("catalog.redb")).unwrap();
+        downgrade_to_2(&database);
+        drop(database);
+
+        let store = Store::open(dir.path()).unwrap();
+        assert_eq!(store.verify().unwrap(), []);
+        assert_eq!([ItemSet::Urgent, ItemSet::Log].map(|set| ids(&store, set)), before);
+        assert_eq!(store.logs().unwrap(), logs);
+        assert!(logs.iter().any(|log| log.is_forked()));
+        let rows = store.follower_rows("sync", &[], |rows| rows.count()).unwrap();
+        assert_eq!((rows, store.cursor("index").unwrap()), ((0, 0), 3));
     }
 
     fn filled(store: &Store) {

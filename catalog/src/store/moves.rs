@@ -4,9 +4,12 @@
 //! Everywhere else the highest position holds, and one row says which that is
 //! ([`Store::channel`]); nothing here is read then.
 
+use super::batch::{record, rival_of_row};
 use super::rows::{Leaf, LogRow};
-use super::tables::{CHANNELS, LEAVES, LOGS, LogId, RECORDS, all, of_package_key, with_prefix};
-use super::{Store, StoreError, View, batch::record};
+use super::tables::{
+    CHANNELS, LEAVES, LOGS, LogId, RECORDS, RIVALS, all, of_package_key, with_prefix,
+};
+use super::{Store, StoreError, View};
 use crate::identity::PublisherId;
 use crate::name::ChannelName;
 use crate::release::PackageId;
@@ -85,24 +88,35 @@ impl View {
         package: &PackageId,
         channel: &ChannelName,
     ) -> Result<Vec<PlacedMove>, StoreError> {
-        let (records, mut moves) = (self.rows(RECORDS)?, Vec::new());
-        for row in with_prefix(&self.rows(LEAVES)?, package.publisher.as_bytes())? {
+        let (leaves, rivals) = (self.rows(LEAVES)?, self.rows(RIVALS)?);
+        let mut placed = Vec::new();
+        for row in with_prefix(&leaves, package.publisher.as_bytes())? {
             let (key, row) = row?;
             let log = super::tables::of_leaf_key(key.value())?.0.key;
-            for id in Leaf::decode_all(row.value())?.into_iter().filter_map(|leaf| leaf.statement) {
-                let sealed = record(&records, &id)?.ok_or(StoreError::damaged("a record"))?;
-                if sealed.kind() != StatementKind::Channel {
-                    continue;
-                }
-                let statement = Statement::decode(sealed.kind(), sealed.body());
-                if let Ok(Statement::Channel(moved)) = statement
-                    && moved.name == package.name
-                    && moved.channel == *channel
-                {
-                    moves.push(PlacedMove { id, log, moved });
-                }
+            placed.extend(Leaf::decode_all(row.value())?.into_iter().map(|leaf| (log, leaf)));
+        }
+        for row in with_prefix(&rivals, package.publisher.as_bytes())? {
+            let (key, id) = row?;
+            let log = super::tables::of_rival_key(key.value())?.0.key;
+            placed.push((log, rival_of_row(key.value(), id.value())?));
+        }
+        let (records, mut moves) = (self.rows(RECORDS)?, Vec::new());
+        for (log, leaf) in placed {
+            let Some(id) = leaf.statement else { continue };
+            let sealed = record(&records, &id)?.ok_or(StoreError::damaged("a record"))?;
+            if sealed.kind() != StatementKind::Channel {
+                continue;
+            }
+            let statement = Statement::decode(sealed.kind(), sealed.body());
+            if let Ok(Statement::Channel(moved)) = statement
+                && moved.name == package.name
+                && moved.channel == *channel
+            {
+                moves.push(PlacedMove { id, log, moved });
             }
         }
+        // The policies may tell the first from the last: in the same order everywhere.
+        moves.sort_by_key(|one| (one.log, one.moved.seq, one.id));
         Ok(moves)
     }
 }

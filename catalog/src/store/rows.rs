@@ -10,8 +10,8 @@ use crate::name::Petname;
 use crate::statement::StatementId;
 use crate::time::Timestamp;
 
-/// At most this many statements are kept for one position of a log, or for one version: two
-/// already prove that the publisher contradicts itself.
+/// At most this many leaves are in one row of `leaves`, more in `rivals`; and at most this many
+/// releases are named for one version: two already prove that the publisher contradicts itself.
 pub(super) const RIVALS_MAX: usize = 2;
 
 /// What stands at one position of a log.
@@ -98,11 +98,15 @@ pub(super) struct LogRow {
     /// The heads of the largest size that was signed, if these are others than the pinned one: one,
     /// or of several the two with the smallest items. So all who saw the same heads have the same.
     pub newest: Vec<Vec<u8>>,
-    /// Two heads of one size, or one that the leaves contradict: the first proof that came.
-    pub proof: Vec<Vec<u8>>,
-    /// One more than a position that was given to two statements; 0 when there is none.
+    /// The largest head that vouches for positions which nobody disputes, when the pinned one goes
+    /// further; empty otherwise.
+    pub sure: Vec<u8>,
+    /// Heads that prove a fork: one that the leaves contradict, else two of one size. Of several
+    /// proofs the smallest; see [`prove`](Self::prove).
+    pub evidence: Vec<Vec<u8>>,
+    /// One more than the first position that was given to two statements; 0 when there is none.
     pub contested: u64,
-    /// The sequence number of the change that tells of the newest heads.
+    /// The sequence number of the change that tells of the heads.
     pub head_change: u64,
 }
 
@@ -129,8 +133,9 @@ impl LogRow {
             self.head.clone(),
             note(&self.newest, 0),
             note(&self.newest, 1),
-            note(&self.proof, 0),
-            note(&self.proof, 1),
+            self.sure.clone(),
+            note(&self.evidence, 0),
+            note(&self.evidence, 1),
         ] {
             // Trees and heads are at most some 2 KiB.
             row.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
@@ -146,32 +151,115 @@ impl LogRow {
         let tree =
             LogTree::decode(row.sized()?).map_err(|_| StoreError::damaged("a log's tree"))?;
         let head = row.sized()?.to_vec();
-        let mut two = || {
-            let notes = [row.sized()?.to_vec(), row.sized()?.to_vec()];
-            Ok::<_, StoreError>(notes.into_iter().filter(|note| !note.is_empty()).collect())
-        };
-        let (newest, proof) = (two()?, two()?);
+        let newest = row.notes()?;
+        let sure = row.sized()?.to_vec();
+        let evidence = row.notes()?;
         row.end()?;
-        Ok(Self { contiguous, unvouched, tree, head, newest, proof, contested, head_change })
+        Ok(Self {
+            contiguous,
+            unvouched,
+            tree,
+            head,
+            newest,
+            sure,
+            evidence,
+            contested,
+            head_change,
+        })
     }
 
-    /// The heads that everybody should see: the largest that were signed, which may be ahead of what
-    /// is here; two when they exclude each other.
-    pub fn heads(&self) -> Result<Vec<SealedHead>, StoreError> {
+    /// The largest heads that were signed, which may be ahead of what is here; two when they
+    /// exclude each other.
+    pub fn largest(&self) -> Result<Vec<SealedHead>, StoreError> {
         match self.newest.as_slice() {
             [] => Ok(head_of(&self.head)?.into_iter().collect()),
-            newest => newest.iter().filter_map(|note| head_of(note).transpose()).collect(),
+            newest => heads_of(newest),
         }
+    }
+
+    /// The heads that everybody should see: the [`largest`](Self::largest), and of a forked log the
+    /// one that can be relied on, and those that prove the fork. Each once.
+    ///
+    /// Of a sound log a smaller one would be news to nobody who has more of it, and who follows
+    /// only a part of it would offer it to everybody for ever.
+    pub fn heads(&self) -> Result<Vec<SealedHead>, StoreError> {
+        let mut heads = self.largest()?;
+        let sure = if self.is_forked() { self.sure_head()? } else { None };
+        for head in sure.into_iter().chain(heads_of(&self.evidence)?) {
+            if !heads.iter().any(|there| there.same_as(&head)) {
+                heads.push(head);
+            }
+        }
+        Ok(heads)
     }
 
     /// The size of the largest head that was signed; 0 without one.
     pub fn promised(&self) -> Result<u64, StoreError> {
-        Ok(self.heads()?.first().map_or(0, |head| head.peek().size))
+        Ok(self.largest()?.first().map_or(0, |head| head.peek().size))
+    }
+
+    /// How many positions, from the first on, nobody disputes: each was given to one statement.
+    pub fn undisputed(&self) -> u64 {
+        self.contested.checked_sub(1).unwrap_or(u64::MAX)
+    }
+
+    /// The largest known head that vouches for what is here, and for nothing that is disputed.
+    ///
+    /// Of a forked log, what is pinned depends on the branch that came first. This does not.
+    pub fn sure_head(&self) -> Result<Option<SealedHead>, StoreError> {
+        match self.tree.size() <= self.undisputed() {
+            true => head_of(&self.head),
+            false => head_of(&self.sure),
+        }
+    }
+
+    /// Notes that a position was given to two statements: what reached beyond it is not sure any
+    /// more, and no proof, since it is true of one of the branches.
+    pub fn contest(&mut self, seq: u64) -> Result<(), StoreError> {
+        if seq >= self.undisputed() {
+            return Ok(());
+        }
+        let sure = self.sure_head()?.filter(|head| head.peek().size <= seq);
+        self.contested = seq + 1;
+        self.sure = match self.tree.size() <= seq {
+            true => Vec::new(),
+            false => sure.map(|head| head.encode().to_vec()).unwrap_or_default(),
+        };
+        if let [bad] = heads_of(&self.evidence)?.as_slice()
+            && bad.peek().size > seq
+        {
+            self.evidence.clear();
+        }
+        Ok(())
+    }
+
+    /// Pins a head: the leaves here give its root, and `tree` is theirs.
+    pub fn pin(&mut self, sealed: &SealedHead, tree: LogTree) -> Result<(), StoreError> {
+        let before = self.sure_head()?;
+        self.tree = tree;
+        self.head = sealed.encode().to_vec();
+        self.sure = match self.tree.size() <= self.undisputed() {
+            true => Vec::new(),
+            false => before.map(|head| head.encode().to_vec()).unwrap_or_default(),
+        };
+        // What was the newest may have been the old pinned one, which is not written twice.
+        self.merge(sealed)?;
+        self.settle_newest()
+    }
+
+    /// Takes up a head, smaller than the pinned one, that the leaves here give the root of.
+    pub fn rely_on(&mut self, sealed: &SealedHead) -> Result<(), StoreError> {
+        let size = sealed.peek().size;
+        let sure = self.sure_head()?.map_or(0, |head| head.peek().size);
+        if size > sure && size <= self.undisputed() {
+            self.sure = sealed.encode().to_vec();
+        }
+        Ok(())
     }
 
     /// Counts a head, which its publisher signed, among the newest if it is one of them.
     pub fn merge(&mut self, sealed: &SealedHead) -> Result<Merged, StoreError> {
-        let mut heads = self.heads()?;
+        let mut heads = self.largest()?;
         let size = sealed.peek().size;
         let largest = heads.first().map_or(0, |head| head.peek().size);
         if let Some(there) = heads.iter_mut().find(|there| there.same_as(sealed)) {
@@ -185,13 +273,14 @@ impl LogRow {
             return Ok(Merged::Other);
         }
         if size > largest {
+            if heads.len() > 1 {
+                // They spread no more as the newest, and still have to.
+                self.prove(&heads)?;
+            }
             heads.clear();
         }
         heads.push(sealed.clone());
         heads.sort_by_key(item_of_head);
-        if heads.len() > 1 {
-            self.prove(&heads[..2]);
-        }
         heads.truncate(2);
         self.set_newest(&heads)?;
         let is_there = heads.iter().any(|head| head.same_as(sealed));
@@ -204,7 +293,7 @@ impl LogRow {
     }
 
     /// Writes the newest head once where it is the pinned one.
-    pub fn settle_newest(&mut self) -> Result<(), StoreError> {
+    fn settle_newest(&mut self) -> Result<(), StoreError> {
         if let ([newest], Some(pinned)) = (self.newest.as_slice(), head_of(&self.head)?)
             && let Some(newest) = head_of(newest)?
             && newest.same_as(&pinned)
@@ -217,17 +306,54 @@ impl LogRow {
         Ok(())
     }
 
-    /// Keeps the first proof that the log was forked.
-    pub fn prove(&mut self, heads: &[SealedHead]) {
-        if self.proof.is_empty() {
-            self.proof = heads.iter().map(|head| head.encode().to_vec()).collect();
+    /// Keeps a proof that the log was forked, if it is before the one that is kept: one head that
+    /// the leaves contradict before two of one size, then the smaller head, then the smaller item.
+    ///
+    /// So all who were shown the same proofs keep the same one.
+    ///
+    /// - `heads`: one, or two of one size in the order of their items.
+    pub fn prove(&mut self, heads: &[SealedHead]) -> Result<(), StoreError> {
+        let rank = |heads: &[SealedHead]| {
+            let size = heads.first().map_or(0, |head| head.peek().size);
+            (heads.len(), size, heads.iter().map(item_of_head).collect::<Vec<_>>())
+        };
+        if self.evidence.is_empty() || rank(heads) < rank(&heads_of(&self.evidence)?) {
+            self.evidence = heads.iter().map(|head| head.encode().to_vec()).collect();
+        }
+        Ok(())
+    }
+
+    /// Whether the leaves said already what they can say about a head of ours.
+    pub fn is_weighed(&self, sealed: &SealedHead) -> Result<bool, StoreError> {
+        let there = |head: &SealedHead| head.same_as(sealed);
+        Ok(match heads_of(&self.evidence)?.as_slice() {
+            // It is what they contradict.
+            [bad] if there(bad) => true,
+            // Two of one size: which of them is true is to be seen.
+            [one, other] if there(one) || there(other) => sealed.peek().size > self.undisputed(),
+            _ if sealed.peek().size == self.tree.size() => {
+                head_of(&self.head)?.is_some_and(|pinned| there(&pinned))
+            }
+            _ => sealed.peek().size < self.tree.size(),
+        })
+    }
+
+    /// The heads that prove to anybody that the log was forked; none when there is no such proof.
+    pub fn proof(&self) -> Result<Vec<SealedHead>, StoreError> {
+        match (self.evidence.as_slice(), self.newest.as_slice()) {
+            ([], [_, _]) => heads_of(&self.newest),
+            (evidence, _) => heads_of(evidence),
         }
     }
 
     /// Whether its publisher signed what cannot all be true.
     pub fn is_forked(&self) -> bool {
-        !self.proof.is_empty() || self.contested > 0
+        !self.evidence.is_empty() || self.newest.len() > 1 || self.contested > 0
     }
+}
+
+fn heads_of(notes: &[Vec<u8>]) -> Result<Vec<SealedHead>, StoreError> {
+    notes.iter().filter_map(|note| head_of(note).transpose()).collect()
 }
 
 /// A head as a row has it: nothing for none.
@@ -311,6 +437,10 @@ pub(super) enum Told {
     Leaf { log: LogId, seq: u64 },
     /// There is a newer head, or one that contradicts another.
     Head(LogId),
+    /// A head vouches for a statement that not everybody may read.
+    Vouched { log: LogId, seq: u64 },
+    /// A person decided something about a statement that was told of before.
+    Decided { id: StatementId, log: LogId, seq: u64 },
 }
 
 /// The sets of items that an item entered by a change; what entered none was there before.
@@ -334,6 +464,10 @@ impl ChangeRow {
             }
             Told::Leaf { log, seq } => [&[2, entered], leaf_key(log, *seq).as_slice()].concat(),
             Told::Head(log) => [&[3, entered], log.row_key().as_slice()].concat(),
+            Told::Vouched { log, seq } => [&[4, entered], leaf_key(log, *seq).as_slice()].concat(),
+            Told::Decided { id, log, seq } => {
+                [&[5, entered], id.as_bytes().as_slice(), &leaf_key(log, *seq)].concat()
+            }
         }
     }
 
@@ -341,13 +475,17 @@ impl ChangeRow {
         let mut row = Reader(row);
         let (kind, entered) = (row.byte()?, Self::entered(row.byte()?)?);
         let told = match kind {
-            1 => {
+            1 | 5 => {
                 let id = statement_id(row.array()?);
                 let (log, seq) = of_leaf_key(row.0)?;
-                Told::Statement { id, log, seq }
+                match kind {
+                    1 => Told::Statement { id, log, seq },
+                    _ => Told::Decided { id, log, seq },
+                }
             }
             2 => of_leaf_key(row.0).map(|(log, seq)| Told::Leaf { log, seq })?,
             3 => LogId::of_row_key(row.0).map(Told::Head)?,
+            4 => of_leaf_key(row.0).map(|(log, seq)| Told::Vouched { log, seq })?,
             _ => return Err(StoreError::damaged("a change")),
         };
         Ok(Self { entered, told })
@@ -444,6 +582,12 @@ impl<'a> Reader<'a> {
         self.take(length as usize)
     }
 
+    /// Up to two notes, each of which may be empty.
+    pub fn notes(&mut self) -> Result<Vec<Vec<u8>>, StoreError> {
+        let notes = [self.sized()?.to_vec(), self.sized()?.to_vec()];
+        Ok(notes.into_iter().filter(|note| !note.is_empty()).collect())
+    }
+
     pub fn end(&self) -> Result<(), StoreError> {
         if self.0.is_empty() { Ok(()) } else { Err(StoreError::damaged("a row")) }
     }
@@ -501,7 +645,8 @@ mod tests {
             tree,
             head: b"head".to_vec(),
             newest: vec![b"next".to_vec()],
-            proof: vec![b"one".to_vec(), b"other".to_vec()],
+            sure: b"sure".to_vec(),
+            evidence: vec![b"one".to_vec(), b"other".to_vec()],
             contested: 3,
             head_change: 9,
         };
@@ -518,6 +663,8 @@ mod tests {
             "00000004",
             "6e657874",
             "00000000",
+            "00000004",
+            "73757265",
             "00000003",
             "6f6e65",
             "00000005",
@@ -558,6 +705,16 @@ mod tests {
             ),
             (Told::Head(log), Entered::URGENT, ["0302", &position].concat()),
             (Told::Head(log), Entered::default(), ["0300", &position].concat()),
+            (
+                Told::Vouched { log, seq },
+                Entered::LOG,
+                ["0401", &position, "0000000000000003"].concat(),
+            ),
+            (
+                Told::Decided { id: id(0x22), log, seq },
+                Entered::default(),
+                ["0500", &"22".repeat(32), &position, "0000000000000003"].concat(),
+            ),
         ] {
             let row = ChangeRow { entered, told };
             assert_eq!(hex::encode(row.encode()), expected);

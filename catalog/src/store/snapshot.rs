@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::batch::record;
 use super::changes::{Change, ChangeItem, Class, Sight};
 use super::items::{ItemSet, item_key, item_of_head};
 use super::rows::{ChangeRow, Entered, Leaf, LogRow, Told};
@@ -16,6 +17,7 @@ use crate::head::SealedHead;
 use crate::item::ItemId;
 use crate::permission::Reader;
 use crate::register::SealedRegister;
+use crate::statement::StatementId;
 
 type Rows = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
 
@@ -65,7 +67,8 @@ pub enum ItemChange {
         seq: u64,
         /// Whose heads they are.
         log: LogId,
-        /// The largest one, or two of one size that exclude each other.
+        /// The largest one, or two of one size that exclude each other; of a forked log also those
+        /// that prove it, and one to rely on.
         items: Vec<ItemId>,
     },
 }
@@ -136,9 +139,13 @@ impl Snapshot {
                     entered.push(ItemChange::Heads { seq, log, items });
                     continue;
                 }
-                Told::Leaf { log, seq } => (self.item(&log, seq, |_| true)?, log),
-                Told::Statement { id, log, seq } => {
-                    (self.item(&log, seq, |leaf| leaf.statement == Some(id))?, log)
+                Told::Leaf { log, seq } | Told::Vouched { log, seq } => {
+                    let leaf = self.leaves(&log, seq)?.first().copied();
+                    let hash = leaf.ok_or(StoreError::damaged("a leaf"))?.hash;
+                    (ItemId::of_leaf(&log, seq, &hash), log)
+                }
+                Told::Statement { id, log, seq } | Told::Decided { id, log, seq } => {
+                    (self.item(&log, seq, &id)?, log)
                 }
             };
             let leaf = |set| ItemChange::Leaf { seq, set, item, log };
@@ -148,16 +155,17 @@ impl Snapshot {
         Ok(entered)
     }
 
-    /// The item of the first leaf at a position that is wanted.
-    fn item(
-        &self,
-        log: &LogId,
-        seq: u64,
-        wanted: impl Fn(&Leaf) -> bool,
-    ) -> Result<ItemId, StoreError> {
-        let leaf = self.leaves(log, seq)?.into_iter().find(wanted);
-        let leaf = leaf.ok_or(StoreError::damaged("a leaf"))?;
-        Ok(ItemId::of_leaf(log, seq, &leaf.hash))
+    /// The item of a statement.
+    fn item(&self, log: &LogId, seq: u64, id: &StatementId) -> Result<ItemId, StoreError> {
+        let leaves = self.leaves(log, seq)?;
+        let hash = match leaves.iter().find(|leaf| leaf.statement == Some(*id)) {
+            Some(leaf) => leaf.hash,
+            // One of several rivals.
+            None => {
+                record(&self.0.records, id)?.ok_or(StoreError::damaged("a missing record"))?.leaf()
+            }
+        };
+        Ok(ItemId::of_leaf(log, seq, &hash))
     }
 
     /// The items of a set that begin with the first `bits` bits of `prefix`, ascending.
@@ -208,13 +216,7 @@ impl Snapshot {
         let Some(change) = self.told_at(item)? else { return Ok(None) };
         let row = get(&self.0.changes, &change.to_be_bytes())?;
         let row = ChangeRow::decode(&row.ok_or(StoreError::damaged("a change"))?)?;
-        Ok(match row.told {
-            Told::Head(log) => {
-                let mut heads = self.heads(&log)?.into_iter();
-                heads.find(|head| item_of_head(head) == *item).map(ChangeItem::Head)
-            }
-            told => Sight { reader, at: self }.items(&told)?.pop(),
-        })
+        Sight { reader, at: self }.item(&row.told, item)
     }
 
     /// The change that told of an item; `None` when there is no such item.
@@ -233,8 +235,8 @@ impl Snapshot {
     /// In [`Class::All`], whoever has taken in everything up to a head that it can check has every
     /// leaf that the head vouches for.
     ///
-    /// - `limit`: how many at most, or two heads of one log; fewer come when they are large, so that whoever gets them can
-    ///   take them in at once ([`BATCH_BYTES_MAX`](super::BATCH_BYTES_MAX)).
+    /// - `limit`: how many at most, or the heads of one log; fewer come when they are large, so that
+    ///   whoever gets them can take them in at once ([`BATCH_BYTES_MAX`](super::BATCH_BYTES_MAX)).
     /// - result: empty when there is nothing more.
     pub fn changes_for(
         &self,
@@ -297,7 +299,7 @@ impl Snapshot {
         &self.0.versions
     }
 
-    /// What stands at a position: nothing, one leaf, or two at odds.
+    /// What stands at a position: nothing, one leaf, or the first two that are at odds.
     pub(super) fn leaves(&self, log: &LogId, seq: u64) -> Result<Vec<Leaf>, StoreError> {
         let row = get(&self.0.leaves, &leaf_key(log, seq))?;
         row.map_or_else(|| Ok(Vec::new()), |row| Leaf::decode_all(&row))

@@ -10,6 +10,7 @@ use redb::{AccessGuard, ReadableTable, Table, TableDefinition, WriteTransaction}
 
 use super::StoreError;
 use crate::Digest;
+use crate::digest::Sha256Digest;
 use crate::identity::PublisherId;
 use crate::name::PackageName;
 use crate::release::PackageId;
@@ -19,7 +20,7 @@ pub(super) type Definition = TableDefinition<'static, &'static [u8], &'static [u
 pub(super) type Rows<'t> = Table<'t, &'static [u8], &'static [u8]>;
 
 /// The layout that this version writes.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 
 /// The oldest layout that this version migrates.
 pub(super) const FORMAT_OLDEST: u32 = 1;
@@ -31,6 +32,8 @@ pub(super) const META: Definition = TableDefinition::new("meta");
 pub(super) const RECORDS: Definition = TableDefinition::new("records");
 /// Log, position -> one [`Leaf`](super::rows::Leaf), or two that are at odds.
 pub(super) const LEAVES: Definition = TableDefinition::new("leaves");
+/// Log, position, leaf hash -> statement id: what was signed for a position that has two already.
+pub(super) const RIVALS: Definition = TableDefinition::new("rivals");
 /// Log -> [`LogRow`](super::rows::LogRow).
 pub(super) const LOGS: Definition = TableDefinition::new("logs");
 /// Name, publisher -> nothing.
@@ -91,6 +94,7 @@ pub(super) struct Tables<'t> {
     pub meta: Rows<'t>,
     pub records: Rows<'t>,
     pub leaves: Rows<'t>,
+    pub rivals: Rows<'t>,
     pub logs: Rows<'t>,
     pub names: Rows<'t>,
     pub versions: Rows<'t>,
@@ -124,6 +128,7 @@ impl<'t> Tables<'t> {
             meta: open(META)?,
             records: open(RECORDS)?,
             leaves: open(LEAVES)?,
+            rivals: open(RIVALS)?,
             logs: open(LOGS)?,
             names: open(NAMES)?,
             versions: open(VERSIONS)?,
@@ -295,6 +300,21 @@ pub(super) fn leaf_key(log: &LogId, seq: u64) -> [u8; 72] {
 pub(super) fn of_leaf_key(key: &[u8]) -> Result<(LogId, u64), StoreError> {
     let (log, seq) = key.split_at_checked(64).ok_or(StoreError::damaged("a leaf's key"))?;
     Ok((LogId::of_row_key(log)?, number(seq)?))
+}
+
+/// Log, position, leaf hash.
+pub(super) fn rival_key(log: &LogId, seq: u64, hash: &Sha256Digest) -> [u8; 104] {
+    let mut key = [0; 104];
+    key[..72].copy_from_slice(&leaf_key(log, seq));
+    key[72..].copy_from_slice(hash.as_bytes());
+    key
+}
+
+pub(super) fn of_rival_key(key: &[u8]) -> Result<(LogId, u64, Sha256Digest), StoreError> {
+    let (place, hash) = key.split_at_checked(72).ok_or(StoreError::damaged("a rival's key"))?;
+    let hash = hash.try_into().map_err(|_| StoreError::damaged("a rival's key"))?;
+    let (log, seq) = of_leaf_key(place)?;
+    Ok((log, seq, Sha256Digest::from_bytes(hash)))
 }
 
 pub(super) fn publisher_of(bytes: &[u8]) -> Result<PublisherId, StoreError> {

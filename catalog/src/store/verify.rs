@@ -19,10 +19,10 @@ use super::installs::install_of_row;
 use super::items::{item_of_head, replay};
 use super::peers::peer_of_row;
 use super::registers::{register_key, sealed_of};
-use super::rows::{ChangeRow, Leaf, LogRow, PublisherRow, Trust, head_of};
+use super::rows::{ChangeRow, Leaf, LogRow, PublisherRow, RIVALS_MAX, Trust, head_of};
 use super::tables::{
     self, Definition, LogId, Rows, Tables, all, digest_of, get, get_number, leaf_key, number,
-    of_leaf_key, publisher_of, with_prefix,
+    of_leaf_key, of_rival_key, publisher_of, rival_key, with_prefix,
 };
 use super::{Store, StoreError, View};
 use crate::head::SealedHead;
@@ -194,13 +194,33 @@ impl Check {
             }
             Ok(())
         })?;
+        self.each(tables::RIVALS, |check, key, row| {
+            let (log, seq, hash) = of_rival_key(key)?;
+            let id = StatementId::from_digest(digest_of(row)?);
+            let founded = statements.get(&id).is_some_and(|signed| {
+                let place = (signed.statement.header().seq, signed.sealed.leaf());
+                signed.logs.contains(&log) && place == (seq, hash)
+            });
+            // Only where there are two already.
+            let leaves = get(&check.view.rows(tables::LEAVES)?, &leaf_key(&log, seq))?;
+            let leaves = leaves.and_then(|row| Leaf::decode_all(&row).ok()).unwrap_or_default();
+            let is_there = leaves.iter().any(|leaf| leaf.statement == Some(id));
+            if !founded || leaves.len() < RIVALS_MAX || is_there {
+                check.fault(tables::RIVALS, key, Problem::Unfounded);
+            }
+            Ok(())
+        })?;
         let rows = self.view.rows(tables::LEAVES)?;
+        let rivals = self.view.rows(tables::RIVALS)?;
         for (id, signed) in statements {
             for log in &signed.logs {
-                let key = leaf_key(log, signed.statement.header().seq);
+                let seq = signed.statement.header().seq;
+                let key = leaf_key(log, seq);
                 let leaves = get(&rows, &key)?.and_then(|row| Leaf::decode_all(&row).ok());
                 let there = |leaves: &[Leaf]| leaves.iter().any(|leaf| leaf.statement == Some(*id));
-                if !leaves.is_some_and(|leaves| there(&leaves)) {
+                let rival = get(&rivals, &rival_key(log, seq, &signed.sealed.leaf()))?;
+                let is_rival = rival.is_some_and(|rival| rival == id.as_bytes());
+                if !is_rival && !leaves.is_some_and(|leaves| there(&leaves)) {
                     self.fault(tables::LEAVES, &key, Problem::Missing);
                 }
             }
@@ -215,7 +235,8 @@ impl Check {
             let (log, row) = (LogId::of_row_key(key)?, LogRow::decode(row)?);
             known.insert(log);
             let (mut tree, mut bare, mut contiguous) = (LogTree::new(), 0, 0);
-            let mut contested = BTreeSet::new();
+            let mut contested = 0;
+            let mut weighed = Weighed::of(&row)?;
             for leaf in with_prefix(&leaves, key)? {
                 let (place, leaf) = leaf?;
                 let ((_, seq), Ok(leaf)) =
@@ -226,21 +247,19 @@ impl Check {
                 if seq == contiguous {
                     contiguous += 1;
                 }
-                if leaf.len() > 1 {
-                    contested.insert(seq + 1);
+                if leaf.len() > 1 && contested == 0 {
+                    contested = seq + 1;
                 }
+                weighed.append(seq, &leaf[0]);
                 if seq >= row.tree.size() {
                     bare += u64::from(leaf[0].statement.is_none());
                 } else if seq == tree.size() {
                     tree.append(leaf[0].hash);
                 }
             }
-            let is_contested = match row.contested {
-                0 => contested.is_empty(),
-                position => contested.contains(&position),
-            };
             let counted = (row.contiguous, row.unvouched, &row.tree) == (contiguous, bare, &tree);
-            if !counted || !is_contested || !are_newest(&row) {
+            let is_contested = row.contested == contested;
+            if !counted || !is_contested || !are_newest(&row) || !weighed.are_right(&row) {
                 check.fault(tables::LOGS, key, Problem::Differs);
             }
             let inception = StatementId::from_digest(*log.publisher.digest());
@@ -262,7 +281,8 @@ impl Check {
             } else if row.tree.size() > 0 {
                 check.fault(tables::LOGS, key, Problem::Unfounded);
             }
-            for note in row.newest.iter().chain(&row.proof) {
+            let sure = (!row.sure.is_empty()).then_some(&row.sure);
+            for note in row.newest.iter().chain(sure).chain(&row.evidence) {
                 if open(note).is_none_or(|head| head.key != log.key) {
                     check.fault(tables::LOGS, key, Problem::Forged);
                 }
@@ -440,7 +460,7 @@ impl Check {
 /// Whether the newest heads of a log are one, or two that exclude each other, and no smaller than
 /// the pinned one, which is not written twice.
 fn are_newest(row: &LogRow) -> bool {
-    let Ok(heads) = row.heads() else { return false };
+    let Ok(heads) = row.largest() else { return false };
     let pinned = head_of(&row.head).ok().flatten();
     match heads.as_slice() {
         [] => true,
@@ -454,6 +474,70 @@ fn are_newest(row: &LogRow) -> bool {
                 && item_of_head(one) < item_of_head(other)
         }
         _ => false,
+    }
+}
+
+/// What the leaves say about the heads that a log keeps beside the pinned one.
+struct Weighed {
+    /// The one to rely on, and those that prove a fork.
+    sure: Option<SealedHead>,
+    evidence: Vec<SealedHead>,
+    tree: LogTree,
+    is_sure: bool,
+    is_bad: bool,
+}
+
+impl Weighed {
+    fn of(row: &LogRow) -> Result<Self, StoreError> {
+        let (sure, evidence) = (head_of(&row.sure)?, row.evidence.iter());
+        let evidence: Vec<_> =
+            evidence.filter_map(|note| head_of(note).transpose()).collect::<Result<_, _>>()?;
+        let mut weighed =
+            Self { sure, evidence, tree: LogTree::new(), is_sure: false, is_bad: false };
+        weighed.weigh();
+        Ok(weighed)
+    }
+
+    fn append(&mut self, seq: u64, leaf: &Leaf) {
+        if seq == self.tree.size() {
+            self.tree.append(leaf.hash);
+            self.weigh();
+        }
+    }
+
+    fn weigh(&mut self) {
+        let (size, root) = (self.tree.size(), self.tree.root());
+        let at = |head: &&SealedHead| head.peek().size == size;
+        if let Some(head) = self.sure.as_ref().filter(at) {
+            self.is_sure = head.peek().root == root;
+        }
+        if let [head] = self.evidence.as_slice()
+            && at(&head)
+        {
+            self.is_bad = head.peek().root != root;
+        }
+    }
+
+    /// Whether they are what they are kept as.
+    fn are_right(&self, row: &LogRow) -> bool {
+        let is_sure = match &self.sure {
+            None => true,
+            Some(sure) => {
+                let undisputed = row.undisputed();
+                self.is_sure && sure.peek().size <= undisputed && undisputed < row.tree.size()
+            }
+        };
+        is_sure
+            && match self.evidence.as_slice() {
+                [] => true,
+                [bad] => self.is_bad && bad.peek().size <= row.undisputed(),
+                [one, other] => {
+                    one.peek().size == other.peek().size
+                        && item_of_head(one) < item_of_head(other)
+                        && row.promised().is_ok_and(|newest| one.peek().size < newest)
+                }
+                _ => false,
+            }
     }
 }
 

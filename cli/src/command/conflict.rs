@@ -74,8 +74,13 @@ impl Document for Listed {
                 lines.push(line.ink(Ink::Dim, format!("   {}", side.says)));
             }
             if dispute.blocked {
-                let lift = if dispute.about == About::Log { " or --lift" } else { "" };
-                let next = format!("  catalog resolve {} SIDE{lift}", dispute.subject);
+                let choice = match (dispute.about, dispute.sides.is_empty()) {
+                    // Two statements at one position prove it, and there is no head to choose.
+                    (About::Log, true) => "--lift",
+                    (About::Log, false) => "SIDE or --lift",
+                    _ => "SIDE",
+                };
+                let next = format!("  catalog resolve {} {choice}", dispute.subject);
                 lines.push(Line::new().ink(Ink::Accent, next));
             }
         }

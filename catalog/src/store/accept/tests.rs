@@ -148,22 +148,29 @@ fn the_same_release_signed_twice_is_not_contested() {
 }
 
 #[test]
-fn two_statements_at_one_position_are_kept_as_proof_and_a_third_is_not() {
+fn every_statement_that_is_signed_for_one_position_is_kept() {
     let (store, acme) = (store(), publisher("acme"));
-    let items = vec![
-        inception(&acme),
-        sealed_release(&acme, 1, "1.0.0", ""),
-        sealed_release(&acme, 1, "1.1.0", ""),
-        sealed_release(&acme, 1, "1.2.0", ""),
-    ];
-    let accepted = store.accept(items, NOW).unwrap();
-    assert_eq!((accepted.new, reasons(&accepted)), (3, vec![RejectReason::Contested]));
-    assert_eq!(store.statements_at(&log_of(&acme), 1).unwrap().len(), 2);
+    let rivals = (0..5).map(|minor| sealed_release(&acme, 1, &format!("1.{minor}.0"), ""));
+    let items: Vec<_> = [inception(&acme)].into_iter().chain(rivals).collect();
+    for item in &items {
+        let accepted = store.accept(vec![item.clone()], NOW).unwrap();
+        assert_eq!((accepted.new, accepted.rejected), (1, Vec::new()));
+        assert_eq!(store.verify().unwrap(), []);
+    }
+    assert_eq!(store.accept(items.clone(), NOW).unwrap().known, 6);
+    assert_eq!(store.statements_at(&log_of(&acme), 1).unwrap().len(), 5);
     let package = store.packages().unwrap().remove(0);
     let versions = store.versions(&package).unwrap();
-    assert_eq!(versions.len(), 2);
+    assert_eq!(versions.len(), 5);
     assert!(versions.iter().all(|row| row.contested));
-    assert_eq!(store.verify().unwrap(), []);
+    // What is shown as proof is the same two, whatever came first.
+    let other = super::super::testing::store();
+    other.accept(vec![items[0].clone()], NOW).unwrap();
+    for item in items.iter().rev() {
+        other.accept(vec![item.clone()], NOW).unwrap();
+    }
+    let proof = |store: &Store| store.conflicts().unwrap().remove(0);
+    assert_eq!(proof(&store), proof(&other));
 }
 
 #[test]

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::disk::Random;
 use super::super::testing::{NOW, channel, publisher, release, store, yank};
-use super::super::{ChangeItem, Class, Incoming, ItemChange, Snapshot, Store};
+use super::super::{ChangeItem, Class, Evidence, Incoming, ItemChange, Snapshot, Store};
 use super::*;
 use crate::head::Head;
 use crate::identity::Identity;
@@ -156,7 +156,7 @@ fn a_yank_becomes_urgent_when_its_public_release_comes_later() {
     let mut follower = Follower::default();
     theirs.accept(sent, NOW).unwrap();
     follower.catch_up(&theirs, 10);
-    assert_eq!(sizes(&theirs), (2, 3), "the inception and the head");
+    assert_eq!(sizes(&theirs), (2, 1), "the inception and the head");
     assert_eq!(theirs.verify().unwrap(), []);
 
     let before = theirs.last_change().unwrap();
@@ -170,6 +170,37 @@ fn a_yank_becomes_urgent_when_its_public_release_comes_later() {
     let told = |class| snapshot.changes_for(STRANGER, before, 10, class).unwrap().len();
     assert_eq!((told(Class::Urgent), told(Class::Rest), told(Class::All)), (2, 1, 3));
     assert_eq!(theirs.verify().unwrap(), []);
+}
+
+/// What can be shown to nobody is no item, or two nodes would stay unequal for ever: here a yank
+/// whose release never comes, and a restricted release before its head.
+#[test]
+fn what_can_be_shown_to_nobody_is_no_item() {
+    let (ours, acme) = (store(), publisher("acme"));
+    ours.publish(&acme, "graphdb", "1.0.0");
+    ours.append(&acme, NOW, |seq| yank(&acme, seq, "graphdb", "1.0.0", true)).unwrap();
+    publish_restricted(&ours, &acme, "secret");
+    let mut sent = ours.sent_to(Reader::Local, 0);
+    let release = sent.remove(1);
+    let [theirs, third] = [store(), store()];
+    let head = sent.pop().unwrap();
+    theirs.accept(sent, NOW).unwrap();
+    assert_eq!(sizes(&theirs), (1, 1), "the inception");
+    theirs.accept(vec![head], NOW).unwrap();
+    reconcile(&theirs, &third, STRANGER);
+    assert_eq!(reconcile(&theirs, &third, STRANGER), 0);
+    for set in [ItemSet::Urgent, ItemSet::Log] {
+        assert_eq!(ids(&theirs, set), ids(&third, set));
+    }
+    // With what was missing all of it can be vouched for.
+    theirs.accept(vec![release], NOW).unwrap();
+    reconcile(&theirs, &third, STRANGER);
+    for (node, bare) in [(&ours, 0), (&theirs, 0), (&third, 1)] {
+        assert_eq!(sizes(node), sizes(&ours));
+        assert_eq!(node.snapshot().unwrap().bare_leaves(0, 9).unwrap().len(), bare);
+        assert_eq!(node.verify().unwrap(), []);
+        Follower::default().catch_up(node, 2);
+    }
 }
 
 #[test]
@@ -363,4 +394,106 @@ fn a_fork_with_two_branches_leaves_no_two_nodes_unequal() {
             follower.catch_up(node, 3);
         }
     }
+}
+
+/// What a node makes of a forked log, as far as all who know the same have to agree on it.
+fn observed(store: &Store, log: &LogId) -> impl PartialEq + std::fmt::Debug + use<> {
+    let state = store.log(log).unwrap();
+    let state = state.map(|state| {
+        let pinned = (!state.is_forked()).then(|| state.head.clone());
+        (state.leaves, state.is_forked(), pinned, state.promised, state.sure, state.proof)
+    });
+    let conflicts = store.conflicts().unwrap().into_iter();
+    // Which release of a contested version came first is for people to know, and for no policy.
+    let fork = conflicts.filter(|one| matches!(one.evidence, Evidence::Fork { .. }));
+    let mut versions = Vec::new();
+    for package in store.packages().unwrap() {
+        let rows = store.versions(&package).unwrap().into_iter();
+        versions.extend(rows.map(|row| (row.version, row.contested, row.yanked)));
+        let channels = store.channels(&package).unwrap().into_iter();
+        versions.extend(channels.map(|(_, version)| (version, false, None)));
+    }
+    let frozen = store.is_frozen(&log.publisher).unwrap();
+    let sets = [ItemSet::Urgent, ItemSet::Log].map(|set| ids(store, set));
+    (state, fork.collect::<Vec<_>>(), versions, frozen, sets)
+}
+
+/// Everything that a publisher with up to three histories signed: each statement, and a head of
+/// each size of each history.
+fn histories(acme: &Identity, branches: u64, random: &mut Random) -> Vec<Incoming> {
+    let shared = random.below(4);
+    let mut sent = Vec::new();
+    for branch in 0..branches {
+        let store = store();
+        for patch in 0..shared {
+            store.publish(acme, "graphdb", &format!("1.0.{patch}"));
+        }
+        for patch in 0..1 + random.below(4) {
+            let version = format!("{}.1.{patch}", branch + 2);
+            store.publish(acme, "graphdb", &version);
+            match random.below(4) {
+                0 => store.append(acme, NOW, |seq| yank(acme, seq, "graphdb", &version, true)),
+                1 => {
+                    store.append(acme, NOW, |seq| channel(acme, seq, "graphdb", "stable", &version))
+                }
+                _ => continue,
+            }
+            .unwrap();
+        }
+        let log = log_of(acme);
+        let leaves: Vec<_> = (0..store.log(&log).unwrap().unwrap().size)
+            .map(|seq| store.statements_at(&log, seq).unwrap()[0].leaf())
+            .collect();
+        for size in 1..=leaves.len() {
+            let root = crate::log::root_of(leaves[..size].iter().copied());
+            let head = Head { publisher: log.publisher, key: log.key, size: size as u64, root };
+            sent.push(Incoming::Head(SealedHead::seal(&head, acme.key())));
+        }
+        sent.extend(store.sent_to(Reader::Local, 0));
+    }
+    sent
+}
+
+/// Threat row 18: what is kept of a publisher is a join. Whatever a node saw, in whatever order and
+/// however often, all who exchanged what they have hold the same and say the same.
+#[test]
+fn whatever_came_in_whatever_order_those_who_exchange_it_agree() {
+    let mut forks = 0;
+    for seed in 0..9 {
+        let mut random = Random(seed);
+        let acme = publisher("acme");
+        let all = histories(&acme, 1 + seed % 3, &mut random);
+        let nodes = [store(), store(), store(), store()];
+        for (at, node) in nodes.iter().enumerate() {
+            node.accept(vec![Incoming::Statement(acme.inception().clone())], NOW).unwrap();
+            // Some saw all of it, others a part; most of it twice.
+            let mut sent: Vec<_> = all.iter().chain(&all).cloned().collect();
+            for last in (1..sent.len()).rev() {
+                sent.swap(last, random.below(last as u64 + 1) as usize);
+            }
+            if at > 1 {
+                sent.truncate(random.below(sent.len() as u64) as usize);
+            }
+            while !sent.is_empty() {
+                let count = 1 + random.below(5).min(sent.len() as u64 - 1) as usize;
+                node.accept(sent.drain(..count).collect(), NOW).unwrap();
+            }
+            assert_eq!(node.verify().unwrap(), [], "seed {seed}");
+        }
+        // Each exchange can bring what makes sense of something that was refused before.
+        let everybody_talks = || {
+            let pairs = nodes.iter().flat_map(|from| nodes.iter().map(move |to| (from, to)));
+            pairs.map(|(from, to)| reconcile(from, to, STRANGER)).sum::<usize>()
+        };
+        let agree = (0..6).any(|_| everybody_talks() == 0);
+        assert!(agree, "seed {seed}: they never agree");
+        let expected = observed(&nodes[0], &log_of(&acme));
+        for node in &nodes {
+            assert_eq!(observed(node, &log_of(&acme)), expected, "seed {seed}");
+            assert_eq!(node.verify().unwrap(), [], "seed {seed}");
+            Follower::default().catch_up(node, 3);
+        }
+        forks += u32::from(nodes[0].is_frozen(&acme.publisher()).unwrap());
+    }
+    assert_eq!(forks, 6, "two of three publishers have several histories");
 }

@@ -5,11 +5,14 @@ use std::rc::Rc;
 
 use catalog::store::{ChangeItem, LogId, LogState};
 use catalog::{
-    ChannelName, PackageId, ReleaseId, SealedStatement, Sha256Digest, StatementId, Store,
-    StoreError,
+    ChannelName, PackageId, Reader, ReleaseId, SealedHead, SealedStatement, Sha256Digest,
+    StatementId, Store, StoreError,
 };
 
 use super::people;
+
+/// More statements than a publisher that contradicts itself makes.
+const FORKED_STATEMENTS_MAX: u64 = 8;
 
 /// What came in so far, followed change by change.
 #[derive(Clone, Debug, Default)]
@@ -58,7 +61,8 @@ impl Seen {
     }
 }
 
-/// What a node knows, and what follows from that.
+/// What a node knows that it can show to everybody, and what follows from that. A yank whose release
+/// never came could name something restricted: it stays with whoever has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Answers {
     statements: BTreeSet<StatementId>,
@@ -67,22 +71,49 @@ pub(super) struct Answers {
 }
 
 /// What a node knows of a log. Of one that contradicts itself it does not matter which of its heads
-/// came first.
+/// is pinned, but which one nobody disputes does. Nor does it matter as long as a larger one is only
+/// promised: whoever saw a smaller one before has that.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct LogView {
     log: LogId,
-    leaves: u64,
     is_forked: bool,
-    head: Option<(u64, Sha256Digest)>,
+    pinned: Option<HeadView>,
+    sure: Option<HeadView>,
+    proof: Vec<HeadView>,
 }
 
+type HeadView = (u64, Sha256Digest);
+
 impl LogView {
-    fn of(state: &LogState) -> Self {
-        let head = state.head.as_ref().map(|head| (head.peek().size, head.peek().root));
-        let is_forked = state.is_forked();
-        let head = head.filter(|_| !is_forked);
-        Self { log: state.log, leaves: state.leaves, is_forked, head }
+    /// - `statements`: those that everybody may see.
+    fn of(
+        store: &Store,
+        state: &LogState,
+        statements: &BTreeSet<StatementId>,
+    ) -> Result<Self, StoreError> {
+        let view = |head: &SealedHead| (head.peek().size, head.peek().root);
+        let is_forked = !state.proof.is_empty() || is_contested(store, state, statements)?;
+        let is_settled = !is_forked && state.promised.is_none();
+        let pinned = state.head.as_ref().map(view).filter(|_| is_settled);
+        let sure = state.sure.as_ref().map(view).filter(|_| is_forked);
+        let proof = state.proof.iter().map(view).collect();
+        Ok(Self { log: state.log, is_forked, pinned, sure, proof })
     }
+}
+
+/// Whether everybody may see two statements at one position of a log.
+fn is_contested(
+    store: &Store,
+    state: &LogState,
+    statements: &BTreeSet<StatementId>,
+) -> Result<bool, StoreError> {
+    for seq in state.contested.map_or(0..0, |first| first..FORKED_STATEMENTS_MAX) {
+        let rivals = store.statements_at(&state.log, seq)?.into_iter();
+        if rivals.filter(|one| statements.contains(&one.id())).count() > 1 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Something that follows.
@@ -101,16 +132,27 @@ impl Answers {
             if people::names_secret(package.name.as_str().as_bytes()) {
                 continue;
             }
-            for row in store.versions(&package)? {
+            let rows = store.versions(&package)?;
+            let versions: BTreeSet<_> = rows.iter().map(|row| row.version.clone()).collect();
+            for row in rows {
                 let id = (!row.contested).then_some(row.id);
                 made.push(Made::Version(package.clone(), row.version, id, row.yanked));
             }
             for (channel, version) in store.channels(&package)? {
-                made.push(Made::Channel(package.clone(), channel, version));
+                if versions.contains(&version) {
+                    made.push(Made::Channel(package.clone(), channel, version));
+                }
             }
         }
-        let logs = seen.logs.iter().map(LogView::of).collect();
-        Ok(Self { statements: seen.statements.clone(), logs, made })
+        let mut statements = BTreeSet::new();
+        for id in &seen.statements {
+            if store.statement_for(Reader::Node(people::NOBODY), id)?.is_some() {
+                statements.insert(*id);
+            }
+        }
+        let logs = seen.logs.iter().map(|state| LogView::of(store, state, &statements));
+        let logs = logs.collect::<Result<_, _>>()?;
+        Ok(Self { statements, logs, made })
     }
 
     /// Whether both follow from the same.

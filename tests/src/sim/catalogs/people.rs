@@ -18,6 +18,9 @@ const PUBLISHERS: usize = 3;
 /// Who may read what is not public: the first two nodes.
 const MEMBERS: [NodeIndex; 2] = [NodeIndex(0), NodeIndex(1)];
 
+/// A node that is no member of anything.
+pub(super) const NOBODY: NodeId = NodeId::from_bytes([0xff; 32]);
+
 /// What no message to others may contain: the beginning of the names of restricted packages.
 const SECRET: &str = "secret";
 

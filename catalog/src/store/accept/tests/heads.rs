@@ -95,13 +95,14 @@ fn two_promised_heads_of_one_size_are_a_fork() {
         (vec![RejectReason::Forked], Fate::Refused)
     );
     assert_eq!(store.snapshot().unwrap().ids(ItemSet::Urgent, &[0; 32], 0, 9).unwrap().len(), 3);
+    assert_eq!(state(&store).proof.len(), 2);
     // The leaves show which of them is true, and the other stays as proof.
     store.accept(items[1..].to_vec(), NOW).unwrap();
     store.accept(vec![head(&acme, &hashes)], NOW).unwrap();
     let state = state(&store);
     assert!(state.size == 3 && state.is_forked(), "{state:?}");
-    let [one, other] = state.proof.as_slice() else { panic!("two heads") };
-    assert!(one.peek().size == other.peek().size && one.peek().root != other.peek().root);
+    let [bad] = state.proof.as_slice() else { panic!("the head that the leaves contradict") };
+    assert_eq!((bad.peek().size, bad.peek().root), (3, crate::log::root_of(other)));
     assert_eq!(store.snapshot().unwrap().ids(ItemSet::Urgent, &[0; 32], 0, 9).unwrap().len(), 3);
     assert_eq!(store.verify().unwrap(), []);
 }
@@ -120,6 +121,58 @@ fn a_promise_that_signed_leaves_break_is_proof_of_a_fork() {
     // The branch whose leaves are here goes on.
     store.accept(vec![items[3].clone(), head(&acme, &hashes)], NOW).unwrap();
     assert!(state(&store).size == 4 && state(&store).is_forked());
+    assert_eq!(store.verify().unwrap(), []);
+}
+
+/// A proof that only we saw has to reach those who come later, whatever is signed on top of it.
+#[test]
+fn what_proves_a_fork_spreads_also_when_larger_heads_come() {
+    let acme = publisher("acme");
+    let (items, hashes) = statements(&acme, 6);
+    let other = [hashes[0], hashes[2], hashes[1]];
+    let ids =
+        |store: &Store| store.snapshot().unwrap().ids(ItemSet::Urgent, &[0; 32], 0, 9).unwrap();
+    let bad = head(&acme, &other);
+    // Two of one size before any leaf; or one that the leaves contradict, larger or smaller.
+    let orders: [Vec<Vec<Incoming>>; 3] = [
+        vec![
+            vec![head(&acme, &hashes[..3])],
+            vec![bad.clone()],
+            vec![head(&acme, &hashes)],
+            items.clone(),
+        ],
+        vec![vec![bad.clone()], items.clone(), vec![head(&acme, &hashes)]],
+        vec![items.clone(), vec![head(&acme, &hashes)], vec![bad.clone()]],
+    ];
+    let mut all = Vec::new();
+    for order in orders {
+        let store = store();
+        store.accept(vec![items[0].clone()], NOW).unwrap();
+        for batch in order {
+            store.accept(batch, NOW).unwrap();
+            assert_eq!(store.verify().unwrap(), []);
+        }
+        let (found, third) = (state(&store), super::super::super::testing::store());
+        assert_eq!((found.size, found.proof.len(), found.is_forked()), (6, 1, true));
+        assert_eq!(found.sure, found.head);
+        third.accept(store.sent_to(Reader::Local, 0), NOW).unwrap();
+        assert_eq!((state(&third).proof, state(&third).sure), (found.proof, found.sure));
+        all.extend([ids(&store), ids(&third)]);
+    }
+    assert!(all.iter().all(|ids| ids.len() == 3 && *ids == all[0]), "{all:?}");
+}
+
+/// Who follows only a part of a log pins less than is signed: that is nothing to tell others.
+#[test]
+fn a_pinned_head_below_a_promised_one_is_no_item() {
+    let (store, acme) = (store(), publisher("acme"));
+    let (items, hashes) = statements(&acme, 3);
+    store.accept(items, NOW).unwrap();
+    store.accept(vec![head(&acme, &hashes)], NOW).unwrap();
+    store.accept(vec![Incoming::Head(head_of_size(&acme, 5))], NOW).unwrap();
+    assert_eq!((state(&store).size, state(&store).promised.unwrap().peek().size), (3, 5));
+    let urgent = store.snapshot().unwrap().ids(ItemSet::Urgent, &[0; 32], 0, 9).unwrap();
+    assert_eq!(urgent.len(), 2, "the inception and the promise");
     assert_eq!(store.verify().unwrap(), []);
 }
 
