@@ -26,6 +26,15 @@ use catalog_tests::table::Table;
 
 const MIB: f64 = 1_048_576.0;
 
+/// What bounds each journey, and what we leave.
+const PUBLISH_LIMIT: &str = "The limit is the second rival: one pass over the files and a durable copy. Left on the \
+    table: SHA-256 of every file beside BLAKE3, and the way through the blob store's channels.";
+const INSTALL_LIMIT: &str = "The limit of a large one is curl's time and one fsync; of small ones the creation of each \
+    file, twice. Left on the table: the blob store decodes, hops and writes by 16 KiB, and an \
+    installed file is a verified, synced copy beside the store's. The rivals sync nothing.";
+const SEARCH_LIMIT: &str = "The limit is the start of a process, some 1 ms. Left on the table: opening the store and \
+    the index, or asking the running node, which opens them once.";
+
 /// One row: a contestant, and what each of its rounds took.
 struct Row {
     name: &'static str,
@@ -138,6 +147,7 @@ impl Bench {
         }
         let mut table = table(&format!("Publish {}", corpus.name()), corpus, &rows, 1);
         table.note("A publish is on the disk when it is acknowledged, as the second rival is.");
+        table.note(PUBLISH_LIMIT);
         table
     }
 
@@ -196,7 +206,9 @@ impl Bench {
             skip(row.name, "it is not installed (apt install nginx rsync curl)");
         }
         let last_rival = rows.iter().position(|row| row.name == "bare iroh-blobs get").unwrap();
-        table(&format!("Install {}", corpus.name()), corpus, &rows, last_rival)
+        let mut table = table(&format!("Install {}", corpus.name()), corpus, &rows, last_rival);
+        table.note(INSTALL_LIMIT);
+        table
     }
 
     /// Fetches with one curl process and hashes what came, in a pipe where there is one file.
@@ -272,6 +284,7 @@ impl Bench {
         measure_all("running");
         drop(daemon);
         measure_all("none");
+        table.note(SEARCH_LIMIT);
         table
     }
 }

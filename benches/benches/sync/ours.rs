@@ -111,6 +111,8 @@ fn converse(sides: &mut [Side; 2], known: Known) -> Cost {
             whole = flights;
         }
     }
+    // One that was cut short ends without asking for it.
+    sides.iter_mut().for_each(Side::take_in);
     Cost { bytes, flights: if whole > 0 { whole } else { flights }, time }
 }
 
@@ -141,6 +143,13 @@ impl Side {
             seed: [seed; 32],
             budget: Budget::default(),
         }
+    }
+
+    /// What any record costs when it enters a store, whoever brings it.
+    fn take_in(&mut self) {
+        let arrived = std::mem::take(&mut self.arrived);
+        Arc::make_mut(&mut self.items.1).extend(&arrived);
+        self.summary.apply(&arrived, &[], &self.items).unwrap();
     }
 
     /// Does what the exchange asks for; only the exchange itself is timed.
@@ -179,10 +188,7 @@ impl Side {
                     timed(time, || exchange.kept(&fates).unwrap())
                 }
                 Output::Refresh => {
-                    // What any record costs when it enters a store, whoever brings it.
-                    let arrived = std::mem::take(&mut self.arrived);
-                    Arc::make_mut(&mut self.items.1).extend(&arrived);
-                    self.summary.apply(&arrived, &[], &self.items).unwrap();
+                    self.take_in();
                     let (summary, items) = (self.summary.clone(), self.items.clone());
                     timed(time, || exchange.refreshed(summary, items, 2).unwrap())
                 }
