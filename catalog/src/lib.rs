@@ -9,6 +9,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod announcement;
 pub mod cbor;
 mod defence;
 pub mod digest;
@@ -39,6 +40,7 @@ pub mod time;
 pub mod tree;
 pub mod variant;
 
+pub use announcement::Announcement;
 pub use digest::{Digest, Sha256Digest};
 pub use draft::{Draft, SourceEntry, VariantDraft};
 pub use facet::Facet;
@@ -47,7 +49,7 @@ pub use identity::{Identity, Inception, KeyState, PublisherId};
 pub use install::{BlobFiles, BlobHandle, InstalledAt, Installer, Place};
 pub use item::ItemId;
 pub use manifest::{Finding, Manifest};
-pub use name::{ChannelName, PackageName, Petname, VariantId};
+pub use name::{ChannelName, NodeName, PackageName, Petname, Region, VariantId};
 pub use path::TreePath;
 pub use permission::{NodeId, Permission, Reader};
 pub use profile::Profile;

@@ -1,4 +1,4 @@
-//! Names that people type: of packages, variants, channels and publishers they know.
+//! Names that people type: of packages, variants, channels, publishers they know, nodes and regions.
 //!
 //! All share one alphabet, so that a name is a safe folder name on every system and never needs
 //! quoting in a shell or a reference (`acme/graphdb@^1.4#low-x86`).
@@ -168,6 +168,18 @@ name_newtype!(
         true => Err(NameError::LikePublisher { name: text.into() }),
         false => Ok(()),
     }
+);
+
+name_newtype!(
+    /// What the owner of a node calls it: `attic`.
+    NodeName,
+    |_| Ok(())
+);
+
+name_newtype!(
+    /// Where the owner of a node says that it is: `eu-west`.
+    Region,
+    |_| Ok(())
 );
 
 #[cfg(test)]

@@ -64,7 +64,7 @@ pub use lookup::{Candidate, Found, LookupError, VersionRow};
 pub use moves::PlacedMove;
 pub use peers::{PeerCursor, PeerRow};
 pub use publishers::{PinError, PublisherRow};
-pub use registers::{RegisterFate, RegisterRefusal};
+pub use registers::{HeldRegisters, REGISTERS_AT_ONCE_MAX, RegisterFate, RegisterRefusal};
 pub use rows::Trust;
 pub use snapshot::{ItemChange, Snapshot};
 pub use tables::LogId;

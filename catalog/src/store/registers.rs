@@ -6,10 +6,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::tables::{META_NODE, REGISTERS, Tables, all, get, push_name, put, remove, with_prefix};
-use super::{Store, StoreError};
+use super::tables::{
+    META_NODE, META_REGISTERS, REGISTERS, Tables, all, get, get_number, push_name, put, remove,
+    with_prefix,
+};
+use super::{Snapshot, Store, StoreError};
+use crate::item::ItemId;
 use crate::permission::NodeId;
-use crate::register::{AHEAD_MAX, LIFE_MAX, Register, RegisterName, SealedRegister};
+use crate::register::{AHEAD_MAX, Hlc, LIFE_MAX, Register, RegisterName, SealedRegister};
 use crate::time::Timestamp;
 
 /// The most registers of one node that is no peer.
@@ -85,6 +89,20 @@ impl Store {
         })
     }
 
+    /// Drops the registers that do not hold any more.
+    ///
+    /// - result: how many.
+    pub fn sweep_registers(&self, now: Timestamp) -> Result<usize, StoreError> {
+        // Most times there is nothing to drop, and a transaction waits for the disk.
+        let held = all(&self.read()?.rows(REGISTERS)?)?.try_fold(true, |held, row| {
+            Ok::<_, StoreError>(held && sealed_of(row?.1.value())?.peek().expires > now)
+        })?;
+        match held {
+            true => Ok(0),
+            false => self.write(|tables| Ok(sweep(tables, now)?.0)),
+        }
+    }
+
     /// Writes a register of our own node, which no quota holds for.
     ///
     /// - result: [`RegisterFate::Known`] when it is not later than the last one.
@@ -132,6 +150,32 @@ impl Store {
     }
 }
 
+/// The registers that hold at some moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldRegisters {
+    /// Their items, ascending.
+    pub items: Vec<ItemId>,
+    /// When the first of them expires, if there are any.
+    pub until: Option<Timestamp>,
+}
+
+impl Snapshot {
+    /// The registers that hold at `now`: those that others are told of.
+    pub fn held_registers(&self, now: Timestamp) -> Result<HeldRegisters, StoreError> {
+        let mut held = HeldRegisters { items: Vec::new(), until: None };
+        for row in all(self.registers())? {
+            let sealed = sealed_of(row?.1.value())?;
+            let expires = sealed.peek().expires;
+            if expires > now {
+                held.items.push(sealed.item());
+                held.until = Some(held.until.map_or(expires, |until| until.min(expires)));
+            }
+        }
+        held.items.sort_unstable();
+        Ok(held)
+    }
+}
+
 /// Whether a register may be taken in at all.
 fn check(sealed: &SealedRegister, now: Timestamp) -> Result<(), RegisterRefusal> {
     let register = sealed.peek();
@@ -146,6 +190,26 @@ fn check(sealed: &SealedRegister, now: Timestamp) -> Result<(), RegisterRefusal>
         return Err(RegisterRefusal::TooLong);
     }
     sealed.open().map(drop).map_err(|_| RegisterRefusal::Forged)
+}
+
+/// Key, node and stamp of a register.
+type Row = (Vec<u8>, NodeId, Hlc);
+
+/// Drops what has expired: how many that were, and those that are left.
+fn sweep(tables: &mut Tables<'_>, now: Timestamp) -> Result<(usize, Vec<Row>), StoreError> {
+    let (mut expired, mut left) = (Vec::new(), Vec::new());
+    for row in all(&tables.registers)? {
+        let (key, row) = row?;
+        let sealed = sealed_of(row.value())?;
+        match sealed.peek().expires <= now {
+            true => expired.push((key.value().to_vec(), sealed)),
+            false => left.push((key.value().to_vec(), sealed.peek().node, sealed.peek().hlc)),
+        }
+    }
+    for (key, sealed) in &expired {
+        forget(tables, key, sealed)?;
+    }
+    Ok((expired.len(), left))
 }
 
 /// Who keeps how many registers.
@@ -163,20 +227,7 @@ impl Room {
         let own = get(&tables.meta, META_NODE)?.and_then(|node| node.try_into().ok());
         let peers = own.map(|node| (NodeId::from_bytes(node), true)).into_iter().collect();
         let mut room = Self { held: HashMap::new(), peers, strangers: BTreeMap::new() };
-        let mut expired = Vec::new();
-        let mut kept = Vec::new();
-        for row in all(&tables.registers)? {
-            let (key, row) = row?;
-            let sealed = sealed_of(row.value())?;
-            match sealed.peek().expires <= now {
-                true => expired.push((key.value().to_vec(), sealed)),
-                false => kept.push((key.value().to_vec(), sealed.peek().node, sealed.peek().hlc)),
-            }
-        }
-        for (key, sealed) in expired {
-            forget(tables, &key, &sealed)?;
-        }
-        for (key, node, hlc) in kept {
+        for (key, node, hlc) in sweep(tables, now)?.1 {
             room.add(tables, &key, node, hlc.to_bits())?;
         }
         Ok(room)
@@ -262,13 +313,20 @@ fn keep(
     }
     put(&mut tables.register_items, sealed.item().as_bytes(), &key)?;
     put(&mut tables.registers, &key, &sealed.encode())?;
+    count_change(tables)?;
     Ok(RegisterFate::New)
 }
 
 fn forget(tables: &mut Tables<'_>, key: &[u8], sealed: &SealedRegister) -> Result<(), StoreError> {
     remove(&mut tables.registers, key)?;
     remove(&mut tables.register_items, sealed.item().as_bytes())?;
-    Ok(())
+    count_change(tables)
+}
+
+/// Notes that the registers are others than before.
+fn count_change(tables: &mut Tables<'_>) -> Result<(), StoreError> {
+    let count = get_number(&tables.meta, META_REGISTERS)?.unwrap_or_default();
+    put(&mut tables.meta, META_REGISTERS, &count.wrapping_add(1).to_be_bytes())
 }
 
 pub(super) fn sealed_of(row: &[u8]) -> Result<SealedRegister, StoreError> {
@@ -293,7 +351,6 @@ mod tests {
     use super::super::testing::{NOW, store};
     use super::super::{ItemSet, PeerRow};
     use super::*;
-    use crate::register::Hlc;
     use crate::signature::SecretKey;
 
     fn at(millis: i64) -> Timestamp {
@@ -390,6 +447,25 @@ mod tests {
         assert_eq!(ids(&store).len(), 1);
         assert_eq!(fate(sealed(1, "peer", "again", 0), NOW), RegisterFate::New);
         assert_eq!(store.verify().unwrap(), []);
+    }
+
+    #[test]
+    fn what_expired_is_shown_to_nobody_and_swept() {
+        let store = store();
+        let [short, long] = [sealed(1, "peer", "x", -3_000_000), sealed(2, "peer", "y", 0)];
+        store.accept_registers(vec![short.clone(), long.clone()], NOW).unwrap();
+        let held = |now| store.snapshot().unwrap().held_registers(now).unwrap();
+        let version = || store.snapshot().unwrap().registers_version();
+        let mut both = vec![short.item(), long.item()];
+        both.sort_unstable();
+        assert_eq!(held(NOW), HeldRegisters { items: both, until: Some(at(600_000)) });
+        let before = version();
+        assert_eq!(held(at(600_000)).items, [long.item()]);
+        assert_eq!((store.sweep_registers(at(599_999)).unwrap(), version()), (0, before));
+        assert_eq!(store.sweep_registers(at(600_000)).unwrap(), 1);
+        assert!(version() != before && ids(&store) == [long.item()]);
+        assert_eq!(store.sweep_registers(at(9_000_000)).unwrap(), 1);
+        assert_eq!(held(NOW), HeldRegisters { items: Vec::new(), until: None });
     }
 
     #[test]

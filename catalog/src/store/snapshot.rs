@@ -28,6 +28,7 @@ pub struct Snapshot(Arc<Inner>);
 struct Inner {
     epoch: [u8; 16],
     last_change: u64,
+    registers_version: u64,
     records: Rows,
     leaves: Rows,
     logs: Rows,
@@ -86,10 +87,13 @@ impl Store {
     /// What the store holds at this moment.
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
         let view = self.read()?;
-        let next = get_number(&view.rows(tables::META)?, tables::META_NEXT)?;
+        let meta = view.rows(tables::META)?;
+        let next = get_number(&meta, tables::META_NEXT)?;
+        let registers_version = get_number(&meta, tables::META_REGISTERS)?;
         Ok(Snapshot(Arc::new(Inner {
             epoch: self.epoch(),
             last_change: next.map_or(0, |next| next - 1),
+            registers_version: registers_version.unwrap_or_default(),
             records: view.rows(tables::RECORDS)?,
             leaves: view.rows(tables::LEAVES)?,
             logs: view.rows(tables::LOGS)?,
@@ -113,6 +117,11 @@ impl Snapshot {
     /// The number of the newest change; 0 when nothing ever changed.
     pub fn last_change(&self) -> u64 {
         self.0.last_change
+    }
+
+    /// Another number whenever the registers are others.
+    pub fn registers_version(&self) -> u64 {
+        self.0.registers_version
     }
 
     /// What entered the sets after change `since`, oldest first, each item once.
@@ -289,6 +298,10 @@ impl Snapshot {
         let Some(key) = get(&self.0.register_items, item.as_bytes())? else { return Ok(None) };
         let row = get(&self.0.registers, &key)?.ok_or(StoreError::damaged("a register"))?;
         SealedRegister::decode(&row).map(Some).map_err(|_| StoreError::damaged("a register"))
+    }
+
+    pub(super) fn registers(&self) -> &Rows {
+        &self.0.registers
     }
 
     pub(super) fn records(&self) -> &Rows {

@@ -26,7 +26,7 @@ pub(super) const FORMAT: u32 = 3;
 pub(super) const FORMAT_OLDEST: u32 = 1;
 
 /// Single values: the format, the store's id, the fence, the next sequence number, how much
-/// strangers have taken up, and the node whose registers are our own.
+/// strangers have taken up, the node whose registers are our own, how often registers changed.
 pub(super) const META: Definition = TableDefinition::new("meta");
 /// Statement id -> envelope.
 pub(super) const RECORDS: Definition = TableDefinition::new("records");
@@ -88,6 +88,7 @@ pub(super) const META_FENCE: &[u8] = b"fence";
 pub(super) const META_NEXT: &[u8] = b"next-change";
 pub(super) const META_STRANGERS: &[u8] = b"strangers";
 pub(super) const META_NODE: &[u8] = b"node";
+pub(super) const META_REGISTERS: &[u8] = b"registers";
 
 /// Every table, open for writing.
 pub(super) struct Tables<'t> {
