@@ -23,6 +23,8 @@ use crate::message::{FETCHED_MAX, Frame, FrameError, Record};
 use crate::record;
 use crate::view::View;
 
+mod registers;
+
 /// Changes in one page of a stream.
 const PAGE: usize = 512;
 /// Bytes of records in one page of a stream: a quarter of a frame.
@@ -43,6 +45,8 @@ pub struct Terms {
     pub seed: [u8; 32],
     /// How much it may cost.
     pub budget: Budget,
+    /// When it begins.
+    pub now: Timestamp,
 }
 
 /// Why a conversation ended early.
@@ -248,7 +252,7 @@ impl Conversation {
                 }
                 Output::Refresh => {
                     let current = self.keeper.current()?;
-                    let (summary, items) = current.of(&self.view)?;
+                    let (summary, items) = current.of(&self.view, now)?;
                     let position = current.snapshot.last_change();
                     (self.snapshot, self.items, self.order) =
                         (current.snapshot, items.clone(), None);
@@ -260,8 +264,12 @@ impl Conversation {
         Ok(Next::Listen)
     }
 
-    /// The items in the order in which they came here, which is one in which they can be checked.
+    /// The items in the order in which they came here, which is one in which they can be checked;
+    /// registers the newest first, if there is not room for all.
     fn ordered(&self, ids: Vec<ItemId>) -> Result<Vec<ItemId>, StoreError> {
+        if self.view == View::Registers {
+            return self.newest_first(ids);
+        }
         let mut placed = Vec::with_capacity(ids.len());
         for id in ids {
             placed.extend(self.snapshot.told_at(&id)?.map(|seq| (seq, id)));
@@ -273,10 +281,17 @@ impl Conversation {
     fn load(&self, ids: &[ItemId]) -> Result<Vec<Record>, StoreError> {
         let mut records = Vec::with_capacity(ids.len());
         for id in ids {
-            let item = self.snapshot.payload(self.reader, id)?;
-            records.extend(item.as_ref().map(record::encode));
+            records.extend(self.record(id)?);
         }
         Ok(records)
+    }
+
+    /// What the peer gets for an item.
+    fn record(&self, id: &ItemId) -> Result<Option<Record>, StoreError> {
+        Ok(match self.view {
+            View::Registers => self.snapshot.register(id)?.as_ref().map(record::encode_register),
+            _ => self.snapshot.payload(self.reader, id)?.as_ref().map(record::encode),
+        })
     }
 
     /// What the peer may see of these items beyond their hashes.
@@ -327,11 +342,18 @@ impl Conversation {
     fn selected_page(&mut self, since: u64) -> Result<Page, StoreError> {
         if self.order.is_none() {
             let ViewItems::Some(ids) = &self.items else { return Ok(Page::default()) };
-            let mut order = Vec::with_capacity(ids.as_slice().len());
-            for id in ids.as_slice() {
-                order.extend(self.snapshot.told_at(id)?.map(|seq| (seq, *id)));
-            }
-            order.sort_unstable();
+            let order = match self.view {
+                // No change told of them: their place in the stream is their number.
+                View::Registers => (1..).zip(self.newest_first(ids.as_slice().to_vec())?).collect(),
+                _ => {
+                    let mut order = Vec::with_capacity(ids.as_slice().len());
+                    for id in ids.as_slice() {
+                        order.extend(self.snapshot.told_at(id)?.map(|seq| (seq, *id)));
+                    }
+                    order.sort_unstable();
+                    order
+                }
+            };
             self.order = Some(order);
         }
         let order = self.order.as_deref().unwrap_or_default();
@@ -342,8 +364,7 @@ impl Conversation {
             if bytes >= PAGE_BYTES {
                 return Ok(page);
             }
-            if let Some(item) = self.snapshot.payload(self.reader, id)? {
-                let record = record::encode(&item);
+            if let Some(record) = self.record(id)? {
                 bytes += record.len();
                 page.records.push(record);
             }
@@ -354,6 +375,21 @@ impl Conversation {
 
     /// Verifies and stores records; what became of each.
     fn keep(&mut self, records: &[Record], now: Timestamp) -> Result<Vec<Kept>, ConversationError> {
+        let fates = match self.view {
+            View::Registers => self.keep_registers(records, now)?,
+            _ => self.keep_statements(records, now)?,
+        };
+        match self.report.faults {
+            faults if faults > FAULTS_MAX => Err(ConversationError::Faults { faults }),
+            _ => Ok(fates),
+        }
+    }
+
+    fn keep_statements(
+        &mut self,
+        records: &[Record],
+        now: Timestamp,
+    ) -> Result<Vec<Kept>, StoreError> {
         let mut fates = vec![Kept::Bad; records.len()];
         let (mut incoming, mut places) = (Vec::new(), Vec::new());
         for (place, bytes) in records.iter().enumerate() {
@@ -387,10 +423,7 @@ impl Conversation {
         self.report.start_over |= !accepted.refuted.is_empty();
         self.report.new += accepted.new as u64;
         self.report.known += accepted.known as u64;
-        match self.report.faults {
-            faults if faults > FAULTS_MAX => Err(ConversationError::Faults { faults }),
-            _ => Ok(fates),
-        }
+        Ok(fates)
     }
 
     /// Whether a record is of the part of the catalog that we asked for. The signature is checked
@@ -417,7 +450,7 @@ fn setup(
     terms: Terms,
 ) -> Result<(Current, Setup<ViewItems>), StoreError> {
     let current = keeper.current()?;
-    let (summary, items) = current.of(view)?;
+    let (summary, items) = current.of(view, terms.now)?;
     let setup = Setup {
         view: view.clone(),
         summary,

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use catalog::signature::PublicKey;
-use catalog::store::{ItemChange, ItemSet, LogId, Snapshot, Store, StoreError};
-use catalog::{Digest, ItemId, PublisherId};
+use catalog::store::{HeldRegisters, ItemChange, ItemSet, LogId, Snapshot, Store, StoreError};
+use catalog::{Digest, ItemId, PublisherId, Timestamp};
 
 use crate::items::{Items, ItemsError, Prefix, SortedIds};
 use crate::summary::{OpenError, Summary};
@@ -30,7 +30,7 @@ const HEADS_ROW: u8 = 2;
 pub enum ViewItems {
     /// A whole set.
     Set(Snapshot, ItemSet),
-    /// The releases that a selection admits.
+    /// Those that a selection admits, or that hold at some moment.
     Some(Arc<SortedIds>),
 }
 
@@ -52,25 +52,69 @@ pub struct Current {
     pub snapshot: Snapshot,
     urgent: Summary,
     log: Summary,
+    registers: SharedRegisters,
+}
+
+/// The registers as they were summed up last.
+type SharedRegisters = Arc<Mutex<Option<Registers>>>;
+
+/// The registers that hold, summed up.
+#[derive(Clone, Debug)]
+struct Registers {
+    /// Of the snapshot that they were read from.
+    version: u64,
+    /// The sum holds from here.
+    from: Timestamp,
+    /// Until the first of them expires.
+    until: Option<Timestamp>,
+    summary: Summary,
+    ids: Arc<SortedIds>,
+}
+
+impl Registers {
+    fn read(snapshot: &Snapshot, now: Timestamp) -> Result<Self, StoreError> {
+        let HeldRegisters { items, until } = snapshot.held_registers(now)?;
+        let ids: Arc<SortedIds> = Arc::new(items.into_iter().collect());
+        let (version, summary) = (snapshot.registers_version(), Summary::build(&ids));
+        Ok(Self { version, from: now, until, summary, ids })
+    }
+
+    fn is_of(&self, version: u64, now: Timestamp) -> bool {
+        self.version == version && self.from <= now && self.until.is_none_or(|until| now < until)
+    }
 }
 
 impl Current {
-    /// The summary of a view, and its items. Of a selection both are made now.
+    /// The summary of a view, and its items. Of a selection both are made now, of registers when
+    /// they are others than last time.
+    ///
+    /// - `now`: registers that have expired by then are none.
     ///
     /// # Errors
     /// When the items cannot be read.
-    pub fn of(&self, view: &View) -> Result<(Summary, ViewItems), StoreError> {
+    pub fn of(&self, view: &View, now: Timestamp) -> Result<(Summary, ViewItems), StoreError> {
         let set = |set| ViewItems::Set(self.snapshot.clone(), set);
         Ok(match view {
             View::Urgent => (self.urgent.clone(), set(ItemSet::Urgent)),
             View::All => (self.log.clone(), set(ItemSet::Log)),
-            // Not kept yet: nobody has any.
-            View::Registers => (Summary::new(), ViewItems::Some(Arc::default())),
+            View::Registers => {
+                let Registers { summary, ids, .. } = self.registers(now)?;
+                (summary, ViewItems::Some(ids))
+            }
             View::Releases(selection) => {
                 let ids = Arc::new(selected(&self.snapshot, selection)?);
                 (Summary::build(&ids), ViewItems::Some(ids))
             }
         })
+    }
+
+    fn registers(&self, now: Timestamp) -> Result<Registers, StoreError> {
+        let mut known = self.registers.lock().unwrap_or_else(PoisonError::into_inner);
+        let version = self.snapshot.registers_version();
+        if let Some(registers) = known.as_ref().filter(|known| known.is_of(version, now)) {
+            return Ok(registers.clone());
+        }
+        Ok(known.insert(Registers::read(&self.snapshot, now)?).clone())
     }
 
     /// The summary of what must not wait.
@@ -112,6 +156,7 @@ fn selected(snapshot: &Snapshot, selection: &Selection) -> Result<SortedIds, Sto
 pub struct Keeper {
     store: Store,
     kept: Arc<Mutex<Option<Kept>>>,
+    registers: SharedRegisters,
 }
 
 #[derive(Debug, Default)]
@@ -133,7 +178,7 @@ struct Kept {
 impl Keeper {
     /// A keeper of what `store` holds. Nothing is read before it is asked for.
     pub fn new(store: Store) -> Self {
-        Self { store, kept: Arc::default() }
+        Self { store, kept: Arc::default(), registers: Arc::default() }
     }
 
     /// The store.
@@ -160,7 +205,8 @@ impl Keeper {
         if mine.seq - mine.saved >= UNSAVED_MAX {
             mine.save(&self.store)?;
         }
-        let current = Current { snapshot, urgent: mine.urgent.clone(), log: mine.log.clone() };
+        let (urgent, log) = (mine.urgent.clone(), mine.log.clone());
+        let current = Current { snapshot, urgent, log, registers: self.registers.clone() };
         *kept = Some(mine);
         Ok(current)
     }

@@ -4,6 +4,7 @@
 //! 1 | a sealed statement
 //! 2 | publisher 32, key of the log 32, position 8 (big-endian), leaf hash 32
 //! 3 | a sealed head
+//! 4 | a sealed register
 //! ```
 //!
 //! Guarantees: what is read has the form of a record, no more; the store verifies it.
@@ -11,13 +12,14 @@
 use catalog::digest::{Digest, Sha256Digest};
 use catalog::signature::PublicKey;
 use catalog::store::{ChangeItem, Incoming, LogId};
-use catalog::{PublisherId, SealedHead, SealedStatement};
+use catalog::{PublisherId, SealedHead, SealedRegister, SealedStatement};
 
 use crate::message::Record;
 
 const STATEMENT: u8 = 1;
 const LEAF: u8 = 2;
 const HEAD: u8 = 3;
+const REGISTER: u8 = 4;
 
 /// Writes a record.
 pub fn encode(item: &ChangeItem) -> Record {
@@ -36,7 +38,20 @@ pub fn encode(item: &ChangeItem) -> Record {
     }
 }
 
-/// Reads a record; `None` when these bytes are none.
+/// Writes a register.
+pub fn encode_register(sealed: &SealedRegister) -> Record {
+    [&[REGISTER], sealed.encode().as_slice()].concat()
+}
+
+/// Reads a register; `None` when these bytes are none.
+pub fn decode_register(record: &[u8]) -> Option<SealedRegister> {
+    match record.split_first()? {
+        (&REGISTER, bytes) => SealedRegister::decode(bytes).ok(),
+        _ => None,
+    }
+}
+
+/// Reads a record that is no register; `None` when these bytes are none.
 pub fn decode(record: &[u8]) -> Option<Incoming> {
     let (&tag, bytes) = record.split_first()?;
     Some(match tag {
@@ -59,7 +74,8 @@ pub fn decode(record: &[u8]) -> Option<Incoming> {
 
 #[cfg(test)]
 mod tests {
-    use catalog::SecretKey;
+    use catalog::register::Hlc;
+    use catalog::{NodeId, Register, SecretKey, Timestamp};
 
     use super::*;
 
@@ -76,6 +92,23 @@ mod tests {
             panic!("a leaf");
         };
         assert_eq!(read, hash);
+    }
+
+    #[test]
+    fn a_register_is_marked_as_one() {
+        let secret = [1; 32];
+        let node = NodeId::from_bytes(*SecretKey::from_bytes(&secret).public().as_bytes());
+        let (name, value) = ("announcement".parse().unwrap(), b"here".to_vec());
+        let (hlc, expires) = (Hlc::from_bits(5), Timestamp::from_millis(7));
+        let register = Register { node, name, value, hlc, expires };
+        let sealed = SealedRegister::seal(&register, &secret).unwrap();
+        let record = encode_register(&sealed);
+        assert_eq!(record, [&[4], sealed.encode().as_slice()].concat());
+        assert_eq!(decode_register(&record), Some(sealed));
+        assert!(decode(&record).is_none());
+        for bytes in [&[][..], &[4], &record[1..], &record[..record.len() - 1], &[3, 4, 5]] {
+            assert!(decode_register(bytes).is_none(), "{bytes:?}");
+        }
     }
 
     #[test]

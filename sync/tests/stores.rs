@@ -128,6 +128,7 @@ impl Node {
             appetite: Appetite::Takes,
             seed: *self.id.as_bytes(),
             budget: Budget::default(),
+            now: NOW,
         }
     }
 }

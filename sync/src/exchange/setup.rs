@@ -59,6 +59,17 @@ impl Default for Budget {
     }
 }
 
+impl Budget {
+    /// What an exchange of registers may cost. Whoever has a later one has no use for what is
+    /// sent, so nothing counts as wasted; and what a node has no room for is sent to it whenever
+    /// the two meet, so it is not much.
+    pub const fn of_registers() -> Self {
+        let most = 4 << 20;
+        // Whoever sends as much as it may goes beyond that by a frame.
+        Self { records_out: most, records_in: 2 * most, waste: 2 * most }
+    }
+}
+
 /// What the opener knows of the peer beforehand.
 #[derive(Clone, Debug, Default)]
 pub struct Known {

@@ -223,7 +223,7 @@ impl SyncNode {
         })
     }
 
-    fn terms(&mut self, peer: NodeIndex, dialled: bool) -> Terms {
+    fn terms(&mut self, now: Now, peer: NodeIndex, dialled: bool) -> Terms {
         let reader = match self.flaw {
             Flaw::TellsEverybody => Reader::Local,
             _ => Reader::Node(people::node_id(peer)),
@@ -237,14 +237,14 @@ impl SyncNode {
         if self.dice.pick(0..8) == 0 {
             budget.records_out = 4096;
         }
-        Terms { reader, appetite, seed, budget }
+        Terms { reader, appetite, seed, budget, now: now.wall }
     }
 
     fn dial(&mut self, now: Now, to: NodeIndex, wants: Wants) -> Orders {
         if self.talks.iter().any(|((peer, _), talk)| *peer == to && talk.wants.is_some()) {
             return Vec::new();
         }
-        let (stream, terms) = (self.dice.roll(), self.terms(to, true));
+        let (stream, terms) = (self.dice.roll(), self.terms(now, to, true));
         self.talks.insert((to, stream), Talk::new(Some(wants), now.steady, terms));
         vec![Order::Stream { to, stream, message: Wire::Greeting(self.store.epoch()) }]
     }
@@ -270,7 +270,7 @@ impl SyncNode {
                 }
                 let message = Wire::Greeting(self.store.epoch());
                 orders.push(Order::Stream { to: from, stream, message });
-                Talk::new(None, now.steady, self.terms(from, false))
+                Talk::new(None, now.steady, self.terms(now, from, false))
             }
         };
         talk.heard = now.steady;
@@ -387,8 +387,7 @@ impl SyncNode {
 }
 
 fn summary(current: &Current, set: Set) -> Summary {
-    let view = if set == Set::Urgent { View::Urgent } else { View::All };
-    current.of(&view).expect("these two sets are summed up already").0
+    if set == Set::Urgent { current.urgent().clone() } else { current.log().clone() }
 }
 
 fn died(error: StoreError) -> Died {
