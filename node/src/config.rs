@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use catalog::name::{NodeName, Region};
 use catalog::size::ByteSize;
 use catalog_sync::conflict::Rules;
 use catalog_sync::view::Selection;
@@ -56,6 +57,9 @@ pub struct NodeConfig {
     sync_interval: Duration,
     selection: Option<Selection>,
     policies: Rules,
+    announced: bool,
+    name: Option<NodeName>,
+    region: Option<Region>,
 }
 
 impl NodeConfig {
@@ -70,6 +74,9 @@ impl NodeConfig {
             sync_interval: SYNC_INTERVAL,
             selection: None,
             policies: Rules::default(),
+            announced: true,
+            name: None,
+            region: None,
         }
     }
 
@@ -123,6 +130,39 @@ impl NodeConfig {
     /// The releases that are held, if not all.
     pub fn selection(&self) -> Option<&Selection> {
         self.selection.as_ref()
+    }
+
+    /// Whether others are told what this node runs and holds. They are unless this says no.
+    pub fn announce(mut self, on: bool) -> Self {
+        self.announced = on;
+        self
+    }
+
+    /// Calls the node so where it announces itself.
+    pub fn called(mut self, name: NodeName) -> Self {
+        self.name = Some(name);
+        self
+    }
+
+    /// Says that the node is there where it announces itself.
+    pub fn located_in(mut self, region: Region) -> Self {
+        self.region = Some(region);
+        self
+    }
+
+    /// Whether others are told what this node runs and holds.
+    pub fn is_announced(&self) -> bool {
+        self.announced
+    }
+
+    /// What the node calls itself.
+    pub fn name(&self) -> Option<&NodeName> {
+        self.name.as_ref()
+    }
+
+    /// Where the node says that it is.
+    pub fn region(&self) -> Option<&Region> {
+        self.region.as_ref()
     }
 
     /// Answers conflicts by these policies.

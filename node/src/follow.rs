@@ -9,6 +9,7 @@ use catalog::permission::NodeId;
 use n0_future::StreamExt;
 use tracing::{debug, warn};
 
+use crate::announce;
 use crate::endpoint::OnlineError;
 use crate::node::{Inner, Node};
 use crate::sync::Occasion;
@@ -44,6 +45,10 @@ impl Node {
                 }
             });
         }
+        if let Err(error) = self.0.announce().await {
+            warn!("this node could not be announced: {error}");
+        }
+        self.0.tasks.spawn(announce::keep_announcing(self.0.clone()));
         self.0.tasks.spawn(stay_connected(self.0.clone()));
         // What was published while the node was not reachable.
         self.0.changed();
@@ -94,7 +99,7 @@ async fn stay_connected(inner: Arc<Inner>) {
 
 /// A time within a tenth of this one, so that nodes that were cut off together do not all come
 /// back in the same moment.
-fn jittered(time: Duration) -> Duration {
+pub(crate) fn jittered(time: Duration) -> Duration {
     let mut chance = [0; 2];
     // Without chance all pauses are a little short, no more.
     getrandom::fill(&mut chance).ok();

@@ -7,6 +7,7 @@
 
 mod access;
 mod alike;
+pub mod announce;
 mod blobs;
 mod blocking;
 pub mod changes;
@@ -32,6 +33,7 @@ mod protocol;
 pub mod prove;
 pub mod publish;
 mod recovery;
+pub mod registers;
 pub mod search;
 mod serve;
 mod shown;
@@ -47,6 +49,7 @@ pub mod verify;
 #[cfg(test)]
 mod tests;
 
+pub use announce::Said;
 pub use blobs::BlobsError;
 pub use config::{Home, NodeConfig};
 pub use endpoint::{DialError, OnlineError};
@@ -61,6 +64,7 @@ pub use protocol::frame::FrameError;
 pub use protocol::message::{Disagreement, TalkError};
 pub use prove::{ProveError, Proved};
 pub use publish::{PublishError, PublishProgress, Published};
+pub use registers::SayError;
 pub use search::{Found, Hit, SearchError};
 pub use state::{StateError, Stated, Yanking};
 pub use sync::{Strategy, SyncReport, SyncWish};

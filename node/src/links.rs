@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use catalog::permission::NodeId;
 use iroh::endpoint::Connection;
@@ -22,18 +23,33 @@ pub(crate) struct Link {
     /// What the other side calls itself.
     pub agent: Arc<str>,
     state: Arc<Mutex<StoreState>>,
+    /// When registers were exchanged over it.
+    registers: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Link {
     /// A connection on which this hello was heard.
     pub(crate) fn new(connection: Connection, hello: Hello) -> Self {
         let agent = hello.agent_text().into();
-        Self { connection, agent, state: Arc::new(Mutex::new(hello.state)) }
+        let state = Arc::new(Mutex::new(hello.state));
+        Self { connection, agent, state, registers: Arc::default() }
     }
 
     /// What the other side last said that it holds.
     pub(crate) fn state(&self) -> StoreState {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How long ago registers were exchanged over it, if they were.
+    pub(crate) fn since_registers(&self) -> Option<Duration> {
+        let last = *self.registers.lock().unwrap_or_else(PoisonError::into_inner);
+        last.map(|last| last.elapsed())
+    }
+
+    /// Notes that registers were exchanged over it.
+    pub(crate) fn exchanged_registers(&self) {
+        let now = Some(Instant::now());
+        *self.registers.lock().unwrap_or_else(PoisonError::into_inner) = now;
     }
 
     /// Takes up what the other side says that it holds.

@@ -11,6 +11,7 @@ use catalog::store::{PeerCursor, PeerRow, PinError, StoreError};
 use catalog::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::announce::Said;
 use crate::endpoint::{DialError, OnlineError};
 use crate::node::{Inner, Node, now};
 use crate::protocol::message::{Disagreement, TalkError};
@@ -86,6 +87,8 @@ pub struct PeerInfo {
     pub last_seen: Option<Timestamp>,
     /// Whether it was seen on the local network.
     pub lan: bool,
+    /// What it says about itself, and signed.
+    pub says: Option<Said>,
 }
 
 /// What became of adding a peer.
@@ -218,6 +221,17 @@ impl Node {
         self.0.peer_infos()
     }
 
+    /// Those who are no peers but say something about themselves, the newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    pub async fn nodes_heard_of(&self) -> Result<Vec<PeerInfo>, StoreError> {
+        let mut said = self.0.said()?;
+        said.retain(|said| !self.0.is_peer(&said.node));
+        let info = |said: Said| PeerInfo { says: Some(said.clone()), ..self.0.stranger(said.node) };
+        Ok(said.into_iter().map(info).collect())
+    }
+
     /// Forgets a peer; what came from it stays. Answers whether it was known.
     ///
     /// # Errors
@@ -304,6 +318,10 @@ impl Inner {
                 infos.push(PeerInfo { addrs, ..self.stranger(node) });
             }
         }
+        let said = self.said()?;
+        for info in &mut infos {
+            info.says = said.iter().find(|said| said.node == info.node).cloned();
+        }
         infos.sort_by_key(|info| info.node);
         Ok(infos)
     }
@@ -319,6 +337,7 @@ impl Inner {
             added: None,
             last_seen: None,
             lan: self.lan.get(&node).is_some(),
+            says: None,
         }
     }
 }

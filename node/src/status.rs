@@ -13,6 +13,7 @@ use catalog::size::ByteSize;
 use catalog::store::StoreError;
 use serde::{Deserialize, Serialize};
 
+use crate::announce::Said;
 use crate::disk;
 use crate::node::Node;
 use crate::peers::{PeerInfo, causes};
@@ -44,6 +45,8 @@ pub struct Status {
     pub peers: Vec<PeerInfo>,
     /// How many of them are connected right now.
     pub connected: u64,
+    /// What nodes say about themselves, peers first.
+    pub nodes: Vec<Said>,
     /// Whether most of them are out of reach: what is published meanwhile waits here.
     pub partitioned: bool,
     /// Our own statements that no peer was told of yet.
@@ -143,6 +146,7 @@ impl Node {
             outbox: store.outbox(OUTBOX_SHOWN_MAX)?.len() as u64,
             catalog_root: root,
             peers,
+            nodes: inner.said()?,
             packages: packages.len() as u64,
             releases,
             installs: store.installs()?.len() as u64,

@@ -13,7 +13,7 @@ use catalog::permission::{NodeId, Reader};
 use catalog::store::{PeerCursor, PeerRow, StoreError, Trust};
 use catalog_sync::conversation::{Conversation, ConversationError, Report, Terms};
 use catalog_sync::exchange::{Appetite, Budget, Cost, Ending, Known, Outcome, Violation};
-use catalog_sync::message::Cursor;
+use catalog_sync::message::{Cursor, Frame};
 use catalog_sync::view::{Selection, View};
 use iroh::endpoint::{RecvStream, SendStream};
 use serde::{Deserialize, Serialize};
@@ -109,6 +109,8 @@ pub struct SyncReport {
     pub records_new: u64,
     /// Records that were known.
     pub records_known: u64,
+    /// Registers of nodes that are new here, or later than what was.
+    pub registers_new: u64,
     /// What was refused, in words; the first few.
     pub rejected: Vec<String>,
     /// Bytes received.
@@ -134,6 +136,7 @@ impl SyncReport {
             peer,
             records_new: sum.report.new,
             records_known: sum.report.known,
+            registers_new: sum.registers_new,
             rejected: sum.report.rejected.clone(),
             bytes_in: overhead_in + records_in,
             bytes_out: overhead_out + records_out,
@@ -158,6 +161,7 @@ struct Sum {
     in_step: bool,
     /// Everything that the peer had up to this place of its change log is here.
     position: Option<u64>,
+    registers_new: u64,
 }
 
 impl Default for Sum {
@@ -167,6 +171,7 @@ impl Default for Sum {
             report: Report::default(),
             in_step: true,
             position: Some(u64::MAX),
+            registers_new: 0,
         }
     }
 }
@@ -174,17 +179,29 @@ impl Default for Sum {
 impl Sum {
     /// Adds what a conversation cost and brought, however it ended.
     fn add(&mut self, talk: &Conversation) {
-        let (cost, report) = (talk.cost(), talk.report());
-        self.cost.overhead_in += cost.overhead_in;
-        self.cost.overhead_out += cost.overhead_out;
-        self.cost.records_in += cost.records_in;
-        self.cost.records_out += cost.records_out;
-        self.cost.turns += cost.turns;
+        self.pay(talk);
+        let report = talk.report();
         self.report.new += report.new;
         self.report.known += report.known;
         self.report.faults += report.faults;
         self.report.start_over |= report.start_over;
         self.report.rejected.extend(report.rejected.iter().cloned());
+    }
+
+    /// Adds what a conversation about registers cost and brought.
+    fn add_registers(&mut self, talk: &Conversation) {
+        self.pay(talk);
+        self.registers_new += talk.report().new;
+        self.report.rejected.extend(talk.report().rejected.iter().cloned());
+    }
+
+    fn pay(&mut self, talk: &Conversation) {
+        let cost = talk.cost();
+        self.cost.overhead_in += cost.overhead_in;
+        self.cost.overhead_out += cost.overhead_out;
+        self.cost.records_in += cost.records_in;
+        self.cost.records_out += cost.records_out;
+        self.cost.turns += cost.turns;
     }
 
     /// Adds how an exchange ended. One in which nothing was said ended as `announced`.
@@ -370,6 +387,10 @@ impl Inner {
         if wish.strategy != Strategy::Selective {
             self.remember(&node, &theirs, cursor, &sum)?;
         }
+        let due = |since| since >= self.config.interval() / 2;
+        if occasion == Occasion::Asked || link.since_registers().is_none_or(due) {
+            self.exchange_registers(&link, &mut sum).await?;
+        }
         Ok(SyncReport::of(node, &sum, began.elapsed()))
     }
 
@@ -419,7 +440,7 @@ impl Inner {
     ) -> Result<(), LinkError> {
         let mut known = step.known;
         for _ in 0..EXCHANGES_MAX {
-            let terms = terms(remote(&link.connection), Appetite::Takes);
+            let terms = terms(remote(&link.connection), &step.view, Appetite::Takes);
             let (keeper, view, knows) = (self.keeper.clone(), step.view.clone(), known.clone());
             let opened = blocking(move || Conversation::open(&keeper, view, knows, terms)).await;
             let talk = opened.map_err(TalkError::from)?;
@@ -436,6 +457,19 @@ impl Inner {
             known = Known { cursor, ..Known::default() };
         }
         Ok(())
+    }
+
+    /// Exchanges what nodes say about themselves: what does not fit today comes next time.
+    async fn exchange_registers(&self, link: &Link, sum: &mut Sum) -> Result<(), LinkError> {
+        link.exchanged_registers();
+        let terms = terms(remote(&link.connection), &View::Registers, Appetite::Takes);
+        let (keeper, view) = (self.keeper.clone(), View::Registers);
+        // Mostly nothing has changed, and nobody waits.
+        let known = Known { likely_equal: true, ..Known::default() };
+        let opened = blocking(move || Conversation::open(&keeper, view, known, terms)).await;
+        let (talk, outcome) = self.speak(link, opened.map_err(TalkError::from)?).await;
+        sum.add_registers(&talk);
+        outcome.map(drop)
     }
 
     /// Opens a stream for a conversation that has something to say, and leads it to its end.
@@ -468,7 +502,7 @@ impl Inner {
     async fn ask_to_show(self: &Arc<Self>, link: &Link, sum: &mut Sum) -> Result<(), LinkError> {
         let mut after = 0;
         for _ in 0..EXCHANGES_MAX {
-            let terms = terms(remote(&link.connection), Appetite::Takes);
+            let terms = terms(remote(&link.connection), &View::All, Appetite::Takes);
             let keeper = self.keeper.clone();
             let asked = blocking(move || Conversation::fetch(&keeper, after, terms)).await;
             let Some((talk, reached)) = asked.map_err(TalkError::from)? else { break };
@@ -491,14 +525,18 @@ pub(crate) async fn answer(
     let first = frame::receive_bytes(receive).await.map_err(TalkError::from)?;
     // Nobody has to go on once it has asked.
     let Some(first) = first else { return Ok(()) };
-    let appetite = match inner.is_peer(&asker) && inner.config.selection().is_none() {
+    let opens = Frame::decode(&first).map_err(ConversationError::from).map_err(TalkError::from)?;
+    let is_registers = opens.opens() == Some(&View::Registers);
+    let wants = is_registers || inner.config.selection().is_none();
+    let appetite = match inner.is_peer(&asker) && wants {
         true => Appetite::Takes,
         false => Appetite::Serves,
     };
-    let (keeper, terms) = (inner.keeper.clone(), terms(asker, appetite));
+    let view = opens.opens().unwrap_or(&View::All);
+    let (keeper, terms) = (inner.keeper.clone(), terms(asker, view, appetite));
     let talk = blocking(move || Conversation::answer(&keeper, &first, terms)).await;
     let (talk, outcome) = exchange::carry_out(talk.map_err(TalkError::from)?, send, receive).await;
-    if talk.report().new > 0 {
+    if talk.report().new > 0 && !is_registers {
         inner.changed();
     }
     outcome?;
@@ -520,9 +558,13 @@ pub(crate) fn is_misbehaviour(error: &LinkError) -> bool {
     }
 }
 
-fn terms(peer: NodeId, appetite: Appetite) -> Terms {
+fn terms(peer: NodeId, view: &View, appetite: Appetite) -> Terms {
     let mut seed = [0; 32];
     // Without chance a walk can be foreseen; its result is checked all the same.
     getrandom::fill(&mut seed).ok();
-    Terms { reader: Reader::Node(peer), appetite, seed, budget: Budget::default() }
+    let budget = match view {
+        View::Registers => Budget::of_registers(),
+        _ => Budget::default(),
+    };
+    Terms { reader: Reader::Node(peer), appetite, seed, budget, now: now() }
 }

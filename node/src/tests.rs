@@ -6,4 +6,5 @@ pub(crate) mod fixture;
 mod install;
 mod kill;
 mod records;
+mod registers;
 mod upkeep;

@@ -10,8 +10,10 @@ use catalog_sync::{FineOdd, Summary, View};
 use super::frame::FrameError;
 
 /// The versions of the conversation that this node can hold.
-const VERSION_MIN: u16 = 1;
-const VERSION_MAX: u16 = 1;
+pub(crate) const VERSION_MIN: u16 = 1;
+pub(crate) const VERSION_MAX: u16 = 1;
+/// What this program calls itself.
+pub(crate) const AGENT: &str = concat!("catalog/", env!("CARGO_PKG_VERSION"));
 /// A peer's description of itself is cut to this length.
 const AGENT_BYTES_MAX: usize = 64;
 
@@ -139,7 +141,7 @@ impl SetState {
 impl Hello {
     /// This program's hello.
     pub(crate) fn ours(state: StoreState) -> Self {
-        let agent = concat!("catalog/", env!("CARGO_PKG_VERSION")).to_owned();
+        let agent = AGENT.to_owned();
         Self { version_min: VERSION_MIN, version_max: VERSION_MAX, agent, state }
     }
 

@@ -163,7 +163,7 @@ async fn every_strategy_brings_what_it_says() {
 }
 
 /// Waits for what other tasks bring about.
-async fn until(holds: impl AsyncFn() -> bool) {
+pub(crate) async fn until(holds: impl AsyncFn() -> bool) {
     let waiting = async {
         while !holds().await {
             tokio::task::yield_now().await;

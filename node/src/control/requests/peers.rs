@@ -15,7 +15,10 @@ use crate::{Node, Ticket};
 
 /// Lists the known nodes.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct PeerList {}
+pub struct PeerList {
+    /// Those too that are no peers and were only heard of.
+    pub heard_of: bool,
+}
 
 impl Request for PeerList {
     const NAME: &'static str = "peers";
@@ -24,7 +27,11 @@ impl Request for PeerList {
 
 impl Answer for PeerList {
     async fn answer(self, node: &Node) -> Result<Vec<PeerInfo>, Failure> {
-        node.peers().await.map_err(|error| error.blame())
+        let mut peers = node.peers().await.map_err(|error| error.blame())?;
+        if self.heard_of {
+            peers.extend(node.nodes_heard_of().await.map_err(|error| error.blame())?);
+        }
+        Ok(peers)
     }
 }
 
