@@ -63,6 +63,13 @@ impl Session {
         if let Some(policies) = self.settings.parsed("node.policies") {
             config = config.answer_conflicts_by(policies);
         }
+        if let Some(name) = self.settings.parsed("node.name") {
+            config = config.called(name);
+        }
+        if let Some(region) = self.settings.parsed("node.region") {
+            config = config.located_in(region);
+        }
+        let config = config.announce(self.settings.is_on("node.announce"));
         config.lan_discovery(self.settings.is_on("node.lan"))
     }
 

@@ -17,7 +17,11 @@ pub enum PeerCommand {
     },
     /// List known peers
     #[command(visible_alias = "ls")]
-    List,
+    List {
+        /// Show nodes too that are no peers and were only heard of
+        #[arg(long)]
+        all: bool,
+    },
     /// Forget a peer
     #[command(visible_alias = "rm")]
     Remove {

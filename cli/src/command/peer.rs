@@ -3,7 +3,7 @@
 use catalog::size::ByteSize;
 use catalog_node::control::requests::{PeerAdd, PeerList, PeerPing, PeerRemove, PeerTicket};
 use catalog_node::control::{Code, Failure};
-use catalog_node::{Connected, PeerInfo, SyncReport};
+use catalog_node::{Connected, PeerInfo, Said, SyncReport};
 use serde_json::{Value, json};
 
 use super::publish::counted;
@@ -21,8 +21,9 @@ pub fn peer(session: &Session, command: &PeerCommand) -> Result<(), Stop> {
             let met = session.ask(async |control| Ok(control.ask(&request).await?))?;
             session.screen.emit(&Met(met))
         }
-        PeerCommand::List => {
-            let peers = session.ask(async |control| Ok(control.ask(&PeerList {}).await?))?;
+        PeerCommand::List { all } => {
+            let request = PeerList { heard_of: *all };
+            let peers = session.ask(async |control| Ok(control.ask(&request).await?))?;
             if peers.is_empty() {
                 session.screen.say(&Line::from("no peers yet: catalog peer add TICKET"));
             }
@@ -113,18 +114,20 @@ impl Document for Peers {
         if self.0.is_empty() {
             return Vec::new();
         }
-        let mut table = Table::new(&["PEER", "ALIAS", "STATE", "ADDRESSES"]);
+        let mut table = Table::new(&["PEER", "ALIAS", "STATE", "ADDRESSES", "SAYS"]);
         for peer in &self.0 {
-            let state = match (peer.connected, peer.lan) {
-                (true, _) => Line::new().ink(Ink::Good, "connected"),
-                (false, true) => Line::from("on this network"),
-                (false, false) => Line::from("not connected"),
+            let state = match (peer.connected, peer.lan, peer.added) {
+                (true, _, _) => Line::new().ink(Ink::Good, "connected"),
+                (false, true, _) => Line::from("on this network"),
+                (false, false, Some(_)) => Line::from("not connected"),
+                (false, false, None) => Line::from("heard of"),
             };
             table.row([
                 Line::new().ink(Ink::Strong, peer.node.short()),
                 peer.alias.as_ref().map_or("", |alias| alias.as_str()).into(),
                 state,
                 peer.addrs.join("  ").into(),
+                peer.says.as_ref().map(says).unwrap_or_default().into(),
             ]);
         }
         table.lines(0)
@@ -137,6 +140,13 @@ impl Document for Peers {
     fn rows(&self) -> Option<Vec<Value>> {
         Some(self.0.iter().map(|peer| json!(peer)).collect())
     }
+}
+
+/// What a node says about itself, in a few words: `attic, eu-west, 12 records`.
+fn says(said: &Said) -> String {
+    let name = said.name.as_ref().map(|name| format!("{name}, ")).unwrap_or_default();
+    let region = said.region.as_ref().map(|region| format!("{region}, ")).unwrap_or_default();
+    format!("{name}{region}{}", counted(said.records, "record"))
 }
 
 struct Forgotten(PeerInfo);

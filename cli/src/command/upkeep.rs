@@ -197,6 +197,10 @@ impl Document for Now {
                 false => peers.into(),
             },
         );
+        if !status.nodes.is_empty() {
+            let announced = format!("{} announced", status.nodes.len());
+            fact("nodes", Line::from(announced).ink(Ink::Dim, "   catalog peer list --all"));
+        }
         if status.outbox > 0 {
             fact("outbox", format!("{} to announce", counted(status.outbox, "statement")).into());
         }

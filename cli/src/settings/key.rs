@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use catalog::name::{NodeName, Region};
 use catalog::size::ByteSize;
 use catalog_node::conflicts::Rules;
 use catalog_node::control::{Code, Failure};
@@ -38,6 +39,7 @@ enum Kind {
     Time,
     Selection,
     Policies,
+    Name,
 }
 
 /// Every setting, by name.
@@ -67,6 +69,14 @@ pub static KEYS: &[Key] = &[
         kind: Kind::OneOf(&["auto", "human", "json", "jsonl", "plain"]),
     },
     Key {
+        name: "node.announce",
+        env: "CATALOG_NODE_ANNOUNCE",
+        default: Some("true"),
+        in_project: false,
+        about: "whether other nodes are told what this one runs and how much it holds",
+        kind: Kind::Switch,
+    },
+    Key {
         name: "node.lan",
         env: "CATALOG_NODE_LAN",
         default: Some("false"),
@@ -83,6 +93,14 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Address,
     },
     Key {
+        name: "node.name",
+        env: "CATALOG_NODE_NAME",
+        default: None,
+        in_project: false,
+        about: "what this node calls itself when it is announced",
+        kind: Kind::Name,
+    },
+    Key {
         name: "node.policies",
         env: "CATALOG_NODE_POLICIES",
         default: None,
@@ -97,6 +115,14 @@ pub static KEYS: &[Key] = &[
         in_project: false,
         about: "how much space fetched files may take",
         kind: Kind::Size,
+    },
+    Key {
+        name: "node.region",
+        env: "CATALOG_NODE_REGION",
+        default: None,
+        in_project: false,
+        about: "where this node says that it is when it is announced, such as eu-west",
+        kind: Kind::Name,
     },
     Key {
         name: "preference",
@@ -178,6 +204,10 @@ impl Key {
                 "publisher/package=policy, separated by commas; a policy is newest-wins, \
                  consensus-wins, merge, keep-both or manual"
                     .to_owned(),
+            ),
+            Kind::Name => (
+                value.parse::<NodeName>().is_ok() && value.parse::<Region>().is_ok(),
+                "a name of a-z, 0-9 and inside also . _ -".to_owned(),
             ),
             Kind::Size => (value.parse::<ByteSize>().is_ok(), "a size such as 10GiB".to_owned()),
         };
