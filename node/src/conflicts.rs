@@ -9,7 +9,6 @@
 
 use std::collections::BTreeSet;
 
-use catalog::digest::Sha256Digest;
 use catalog::head::SealedHead;
 use catalog::identity::PublisherId;
 use catalog::name::ChannelName;
@@ -30,6 +29,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::node::{Node, now};
 use crate::shown;
+
+/// The fewest characters by which a side of a conflict is named.
+const CHOICE_CHARS_MIN: usize = 4;
+
+/// What ids of publishers begin with.
+const ID_PREFIX: &str = "cat1";
 
 /// Something that is at odds, and what is done about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,6 +119,22 @@ pub enum ResolveError {
         /// What there is to choose.
         sides: Vec<String>,
     },
+    /// Several publishers begin like that.
+    #[error("{subject} is the beginning of several publishers")]
+    ShortId {
+        /// What was asked for.
+        subject: String,
+    },
+    /// Several sides begin like that.
+    #[error("{choice} is the beginning of {} sides of {subject}", sides.len())]
+    Ambiguous {
+        /// What is at odds.
+        subject: String,
+        /// What was chosen.
+        choice: String,
+        /// Those that begin like that.
+        sides: Vec<String>,
+    },
 }
 
 impl From<StoreError> for ResolveError {
@@ -152,6 +173,9 @@ impl Node {
     pub fn resolve(&self, subject: &str, verdict: &Verdict) -> Result<Dispute, ResolveError> {
         let (store, rules) = (&self.0.store, self.config().policies());
         let conflicts = self.at_odds(subject)?;
+        if let Verdict::Keep(choice) = verdict {
+            check_meant_once(store, rules, &conflicts, subject, choice)?;
+        }
         let (mut decided, mut sides) = (None, Vec::new());
         // A publisher may have forked several logs: a side names one of them, the rest is for all.
         for conflict in &conflicts {
@@ -258,12 +282,20 @@ impl Node {
     }
 }
 
-/// The publisher that a subject without a package names.
-fn publisher(store: &Store, subject: &str) -> Result<Option<PublisherId>, StoreError> {
+/// The publisher that a subject without a package names, or whose id it begins.
+fn publisher(store: &Store, subject: &str) -> Result<Option<PublisherId>, ResolveError> {
     match subject.parse() {
         Ok(PublisherReference::Id(id)) => Ok(Some(id)),
+        _ if subject.starts_with(ID_PREFIX) && !subject.contains(['/', '@']) => {
+            let known = store.publishers()?.into_iter().map(|row| row.id);
+            let mut meant = known.filter(|id| id.to_string().starts_with(subject));
+            match (meant.next(), meant.next()) {
+                (Some(_), Some(_)) => Err(ResolveError::ShortId { subject: subject.to_owned() }),
+                (meant, _) => Ok(meant),
+            }
+        }
         // A bare name with a version or a channel is no petname: those have no `@`.
-        Ok(PublisherReference::Petname(petname)) => store.publisher_by_petname(&petname),
+        Ok(PublisherReference::Petname(petname)) => Ok(store.publisher_by_petname(&petname)?),
         Err(_) => Ok(None),
     }
 }
@@ -304,6 +336,37 @@ fn decide(store: &Store, conflict: &Conflict, decision: &Decision) -> Result<boo
     }
 }
 
+/// Refuses the beginning of a name that several sides have.
+fn check_meant_once(
+    store: &Store,
+    rules: &Rules,
+    conflicts: &[Conflict],
+    subject: &str,
+    choice: &str,
+) -> Result<(), ResolveError> {
+    let mut meant = BTreeSet::new();
+    // A version is named in full: `1.0.0` also begins `1.0.0-rc.1`.
+    let by_id = conflicts.iter().filter(|one| !matches!(one.subject, Subject::Channel { .. }));
+    for conflict in by_id {
+        let sides = dispute(store, rules, conflict)?.sides.into_iter();
+        meant.extend(sides.map(|side| side.name).filter(|name| is_meant(choice, name)));
+    }
+    match meant.len() {
+        0 | 1 => Ok(()),
+        _ => Err(ResolveError::Ambiguous {
+            subject: subject.to_owned(),
+            choice: choice.to_owned(),
+            sides: meant.into_iter().collect(),
+        }),
+    }
+}
+
+/// Whether `choice` is the id `name`, or begins it: in hex, whether or not marked as a release.
+fn is_meant(choice: &str, name: &str) -> bool {
+    let [choice, name] = [choice, name].map(|text| text.strip_prefix("cat:").unwrap_or(text));
+    choice.len() >= CHOICE_CHARS_MIN && name.starts_with(&choice.to_ascii_lowercase())
+}
+
 /// The decision for the side of this name.
 fn named(
     store: &Store,
@@ -313,8 +376,8 @@ fn named(
 ) -> Result<Option<Decision>, StoreError> {
     Ok(match (&conflict.subject, &conflict.evidence) {
         (_, Evidence::Fork { heads, .. }) => {
-            let root: Option<Sha256Digest> = name.parse().ok();
-            let head = heads.iter().map(SealedHead::peek).find(|head| Some(head.root) == root);
+            let mut heads = heads.iter().map(SealedHead::peek);
+            let head = heads.find(|head| is_meant(name, &head.root.to_string()));
             head.map(|head| Decision::KeepHead { size: head.size, root: head.root })
         }
         (Subject::Channel { package, channel }, _) => {
@@ -324,10 +387,11 @@ fn named(
             let target = targets.find(|target| Some(&target.version) == version.as_ref());
             target.map(|target| Decision::KeepMove(target.by))
         }
-        _ => {
-            let id = name.strip_prefix("cat:").unwrap_or(name).parse().ok();
-            id.map(Decision::KeepRelease)
+        (_, Evidence::Releases(ids) | Evidence::Statements(ids)) => {
+            let id = ids.iter().find(|id| is_meant(name, &id.to_string()));
+            id.copied().map(Decision::KeepRelease)
         }
+        _ => None,
     })
 }
 

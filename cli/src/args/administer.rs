@@ -246,7 +246,7 @@ pub struct ConflictsArgs {}
 pub struct ResolveArgs {
     /// What is at odds, as `catalog conflicts` names it
     pub subject: String,
-    /// The side that is meant, in full
+    /// The side that is meant: a version, or an id or the beginning of one
     pub side: Option<String>,
     /// Go on with a forked publisher without choosing a history
     #[arg(long)]

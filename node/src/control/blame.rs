@@ -264,6 +264,10 @@ impl Blame for ResolveError {
                     false => failure.hint(format_args!("there is {}", sides.join(", "))),
                 }
             }
+            Self::Ambiguous { sides, .. } => Failure::of(Code::NOT_A_SIDE, self)
+                .hint(format_args!("write more of it: there is {}", sides.join(", "))),
+            Self::ShortId { .. } => Failure::of(Code::REFERENCE, self)
+                .hint("write more of the id; catalog key show lists them in full"),
         }
     }
 }

@@ -11,7 +11,7 @@ use catalog::store::{Incoming, LookupError};
 use catalog::variant::{Resources, Variant};
 use catalog::{ByteSize, Digest, PublicKey, SecretKey, Timestamp};
 
-use crate::conflicts::{About, Verdict};
+use crate::conflicts::{About, ResolveError, Verdict};
 use crate::{Node, NodeConfig};
 
 const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
@@ -34,8 +34,11 @@ impl Team {
     }
 
     fn release(&mut self, key: usize, seq: u64, version: &str) {
+        self.release_of(key, seq, version, Digest::of(version.as_bytes()));
+    }
+
+    fn release_of(&mut self, key: usize, seq: u64, version: &str, root: Digest) {
         let (publisher, name) = (self.package.publisher, self.package.name.clone());
-        let root = Digest::of(version.as_bytes());
         let variant = Variant {
             id: "any".parse().unwrap(),
             requires: BTreeMap::new(),
@@ -151,5 +154,49 @@ async fn a_disputed_channel_is_answered_by_its_policy_or_a_person() {
     team.tell(&node);
     assert_eq!(stable(&node).unwrap(), "1.1.0");
     assert!(node.conflicts().unwrap().is_empty());
+    node.shutdown().await.unwrap();
+}
+
+/// A side is named by as much of its id as tells it from the others.
+#[tokio::test]
+async fn a_side_is_named_by_its_beginning_unless_another_begins_like_it() {
+    let mut team = Team::new();
+    // Two releases of one version, whose ids share their first two bytes, one in each log.
+    let mut found = BTreeMap::new();
+    let alike = (0_u32..).find_map(|number| {
+        let at = team.sealed.len();
+        team.release_of(number as usize % 2, 1, "1.0.0", Digest::of(&number.to_be_bytes()));
+        let sealed = team.sealed.remove(at);
+        let beginning = sealed.id().to_string()[..4].to_owned();
+        found.insert((beginning.clone(), number % 2), sealed.clone());
+        let other = found.get(&(beginning, 1 - number % 2))?.clone();
+        Some([sealed, other])
+    });
+    let alike = alike.unwrap();
+    let names = alike.each_ref().map(|sealed| format!("cat:{}", sealed.id()));
+    team.sealed.extend(alike);
+    let (_dir, node) = node("").await;
+    team.tell(&node);
+    let subject = format!("{}@1.0.0", team.package);
+    let keep = |name: &str| node.resolve(&subject, &Verdict::Keep(name.to_owned()));
+    let chosen = |name: &str| {
+        let sides = keep(name).unwrap().sides.into_iter();
+        sides.filter(|side| side.chosen).map(|side| side.name).collect::<Vec<_>>()
+    };
+    let shared = &names[0][..8];
+    match keep(shared) {
+        Err(ResolveError::Ambiguous { sides, .. }) => assert_eq!(sides.len(), 2),
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(keep(&names[0][..7]), Err(ResolveError::NotASide { .. })), "too short");
+    assert!(matches!(keep("cat:"), Err(ResolveError::NotASide { .. })));
+    assert!(matches!(keep("ffffzzzz"), Err(ResolveError::NotASide { .. })));
+    for name in &names {
+        assert_eq!(chosen(&name[..20]), [name.as_str()]);
+        assert_eq!(chosen(&name["cat:".len()..]), [name.as_str()]);
+    }
+    let publisher = team.package.publisher.to_string();
+    let beginning = node.resolve(&publisher[..12], &Verdict::Lift);
+    assert!(matches!(beginning, Err(ResolveError::NoConflict { .. })), "{beginning:?}");
     node.shutdown().await.unwrap();
 }
