@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use catalog::permission::NodeId;
+use catalog_sync::message::Root;
 use iroh::endpoint::Connection;
 
 use crate::protocol::message::{Hello, StoreState};
@@ -25,6 +26,8 @@ pub(crate) struct Link {
     state: Arc<Mutex<StoreState>>,
     /// When registers were exchanged over it.
     registers: Arc<Mutex<Option<Instant>>>,
+    /// A root of the other side whose records are all here.
+    covered: Arc<Mutex<Option<Root>>>,
 }
 
 impl Link {
@@ -32,7 +35,7 @@ impl Link {
     pub(crate) fn new(connection: Connection, hello: Hello) -> Self {
         let agent = hello.agent_text().into();
         let state = Arc::new(Mutex::new(hello.state));
-        Self { connection, agent, state, registers: Arc::default() }
+        Self { connection, agent, state, registers: Arc::default(), covered: Arc::default() }
     }
 
     /// What the other side last said that it holds.
@@ -50,6 +53,17 @@ impl Link {
     pub(crate) fn exchanged_registers(&self) {
         let now = Some(Instant::now());
         *self.registers.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    }
+
+    /// Whether everything that the other side held when it had this root is here.
+    pub(crate) fn is_covered(&self, root: Option<Root>) -> bool {
+        let covered = *self.covered.lock().unwrap_or_else(PoisonError::into_inner);
+        root.is_some() && root == covered
+    }
+
+    /// Notes that everything is here that the other side held when it had this root.
+    pub(crate) fn covers(&self, root: Option<Root>) {
+        *self.covered.lock().unwrap_or_else(PoisonError::into_inner) = root;
     }
 
     /// Takes up what the other side says that it holds.

@@ -7,13 +7,13 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use catalog::permission::{NodeId, Reader};
 use catalog::store::{PeerCursor, PeerRow, StoreError, Trust};
-use catalog_sync::conversation::{Conversation, ConversationError, Report, Terms};
-use catalog_sync::exchange::{Appetite, Budget, Cost, Ending, Known, Outcome, Violation};
-use catalog_sync::message::{Cursor, Frame};
+use catalog_sync::conversation::{Conversation, ConversationError, Terms};
+use catalog_sync::exchange::{Appetite, Budget, Ending, Known, Outcome, Violation};
+use catalog_sync::message::{Cursor, Frame, Root};
 use catalog_sync::view::{Selection, View};
 use iroh::endpoint::{RecvStream, SendStream};
 use serde::{Deserialize, Serialize};
@@ -22,11 +22,15 @@ use crate::blocking::blocking;
 use crate::endpoint::remote;
 use crate::links::Link;
 use crate::node::{Inner, Node, now};
-use crate::peers::causes;
 use crate::protocol::exchange;
 use crate::protocol::frame::{self, FrameError};
 use crate::protocol::message::{Request, StoreState, TalkError};
 use crate::talk::{self, LinkError};
+
+mod report;
+
+use report::Sum;
+pub use report::SyncReport;
 
 /// With more changes than this to catch up with, what must not wait goes ahead in an exchange of
 /// its own; below, all of it is there in the same round trip.
@@ -98,119 +102,6 @@ pub struct SyncWish {
     pub strategy: Strategy,
     /// For [`Strategy::Selective`]: which releases.
     pub selection: Selection,
-}
-
-/// What came of asking one peer for records.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SyncReport {
-    /// Whom.
-    pub peer: NodeId,
-    /// Records that are new here.
-    pub records_new: u64,
-    /// Records that were known.
-    pub records_known: u64,
-    /// Registers of nodes that are new here, or later than what was.
-    pub registers_new: u64,
-    /// What was refused, in words; the first few.
-    pub rejected: Vec<String>,
-    /// Bytes received.
-    pub bytes_in: u64,
-    /// Bytes sent.
-    pub bytes_out: u64,
-    /// Bytes of all these that were not records: what finding the difference cost.
-    pub bytes_overhead: u64,
-    /// Round trips in all exchanges.
-    pub round_trips: u32,
-    /// Whether both are known to hold the same of what was asked for.
-    pub in_step: bool,
-    /// How long it took.
-    pub took_ms: u64,
-    /// Why it failed, when it did.
-    pub error: Option<String>,
-}
-
-impl SyncReport {
-    fn of(peer: NodeId, sum: &Sum, took: Duration) -> Self {
-        let Cost { overhead_in, overhead_out, records_in, records_out, .. } = sum.cost;
-        Self {
-            peer,
-            records_new: sum.report.new,
-            records_known: sum.report.known,
-            registers_new: sum.registers_new,
-            rejected: sum.report.rejected.clone(),
-            bytes_in: overhead_in + records_in,
-            bytes_out: overhead_out + records_out,
-            bytes_overhead: overhead_in + overhead_out,
-            round_trips: sum.cost.turns,
-            in_step: sum.in_step,
-            took_ms: took.as_millis() as u64,
-            error: None,
-        }
-    }
-
-    fn failed(peer: NodeId, error: &LinkError, took: Duration) -> Self {
-        let nothing = Self::of(peer, &Sum::default(), took);
-        Self { in_step: false, error: Some(causes(error)), ..nothing }
-    }
-}
-
-/// What several exchanges came to.
-struct Sum {
-    cost: Cost,
-    report: Report,
-    in_step: bool,
-    /// Everything that the peer had up to this place of its change log is here.
-    position: Option<u64>,
-    registers_new: u64,
-}
-
-impl Default for Sum {
-    fn default() -> Self {
-        Self {
-            cost: Cost::default(),
-            report: Report::default(),
-            in_step: true,
-            position: Some(u64::MAX),
-            registers_new: 0,
-        }
-    }
-}
-
-impl Sum {
-    /// Adds what a conversation cost and brought, however it ended.
-    fn add(&mut self, talk: &Conversation) {
-        self.pay(talk);
-        let report = talk.report();
-        self.report.new += report.new;
-        self.report.known += report.known;
-        self.report.faults += report.faults;
-        self.report.start_over |= report.start_over;
-        self.report.rejected.extend(report.rejected.iter().cloned());
-    }
-
-    /// Adds what a conversation about registers cost and brought.
-    fn add_registers(&mut self, talk: &Conversation) {
-        self.pay(talk);
-        self.registers_new += talk.report().new;
-        self.report.rejected.extend(talk.report().rejected.iter().cloned());
-    }
-
-    fn pay(&mut self, talk: &Conversation) {
-        let cost = talk.cost();
-        self.cost.overhead_in += cost.overhead_in;
-        self.cost.overhead_out += cost.overhead_out;
-        self.cost.records_in += cost.records_in;
-        self.cost.records_out += cost.records_out;
-        self.cost.turns += cost.turns;
-    }
-
-    /// Adds how an exchange ended. One in which nothing was said ended as `announced`.
-    fn conclude(&mut self, talk: &Conversation, outcome: &Outcome, announced: u64) {
-        self.in_step &= matches!(outcome.ending, Ending::Same | Ending::Complete);
-        let silent = talk.cost().overhead_out == 0;
-        let reached = outcome.position.or(silent.then_some(announced));
-        self.position = self.position.zip(reached).map(|(one, other)| one.min(other));
-    }
 }
 
 /// Why a peer is asked.
@@ -448,7 +339,17 @@ impl Inner {
             sum.add(&talk);
             let outcome = outcome?;
             sum.conclude(&talk, &outcome, theirs.last);
-            if outcome.ending != Ending::Partial || talk.report().new == 0 {
+            let new = talk.report().new;
+            if outcome.ending == Ending::Unproven && known.cursor.is_some() {
+                // It takes nothing from us, so our roots differ whether or not we lack something.
+                let shown = theirs.announced(&step.view).map(|set| set.root);
+                if new > 0 || !link.is_covered(shown) {
+                    self.cover(link, step.view.clone(), shown, sum).await?;
+                }
+                return Ok(());
+            }
+            if outcome.ending != Ending::Partial || new == 0 {
+                sum.in_step &= matches!(outcome.ending, Ending::Same | Ending::Complete);
                 return Ok(());
             }
             // What was announced is known, and the cursor is further on.
@@ -456,6 +357,7 @@ impl Inner {
             let cursor = place.map(|(seq, cursor)| Cursor { seq, ..cursor });
             known = Known { cursor, ..Known::default() };
         }
+        sum.in_step = false;
         Ok(())
     }
 
@@ -495,6 +397,28 @@ impl Inner {
             }
             Err(error) => (talk, Err(TalkError::from(error).into())),
         }
+    }
+
+    /// Compares with a peer that takes nothing from us and whose changes are all here: its root is
+    /// another one because we have more, or because something of it is missing here after all.
+    ///
+    /// - `shown`: the root that it announced; if nothing is missing, that is remembered.
+    async fn cover(
+        &self,
+        link: &Link,
+        view: View,
+        shown: Option<Root>,
+        sum: &mut Sum,
+    ) -> Result<(), LinkError> {
+        let terms = terms(remote(&link.connection), &view, Appetite::Takes);
+        let (keeper, known) = (self.keeper.clone(), Known::default());
+        let opened = blocking(move || Conversation::open(&keeper, view, known, terms)).await;
+        let (talk, outcome) = self.speak(link, opened.map_err(TalkError::from)?).await;
+        sum.add(&talk);
+        let proven = matches!(outcome?.ending, Ending::Same | Ending::Complete);
+        sum.in_step &= proven;
+        link.covers(shown.filter(|_| proven));
+        Ok(())
     }
 
     /// Asks for what stands at positions of which we know only the hash: this peer may be able to

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use catalog::permission::Permission;
-use catalog::store::LookupError;
+use catalog::store::{LookupError, PeerCursor, PeerRow};
 
 use catalog_sync::view::Selection;
 
@@ -160,6 +160,42 @@ async fn every_strategy_brings_what_it_says() {
         a.publish(simple(a.dir.path(), "graphdb", &format!("1.{versions}.0"), 1)).await;
     }
     drop(dir);
+}
+
+/// A peer that takes nothing from us never has our root: whether all of its records are here is
+/// found out by comparing, once, and what a cursor left out is brought over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_that_promises_too_much_is_found_out_with_a_peer_that_only_serves() {
+    let (a, b) = (Machine::publisher("acme").await, Machine::publisher("zorg").await);
+    for version in ["1.0.0", "1.1.0", "1.2.0"] {
+        a.publish(simple(a.dir.path(), "graphdb", version, 1)).await;
+        b.publish(simple(b.dir.path(), "notes", version, 1)).await;
+    }
+    let ticket = a.node.ticket().await.unwrap();
+    let node = a.node.id();
+    let cursor =
+        PeerCursor { epoch: a.node.store().epoch(), seq: a.node.store().last_change().unwrap() };
+    let addrs = ticket.addrs().iter().map(ToString::to_string).collect();
+    let row = PeerRow {
+        node,
+        addrs,
+        alias: None,
+        added: crate::node::now(),
+        last_seen: None,
+        cursor: Some(cursor),
+    };
+    b.node.store().add_peer(&row).unwrap();
+    let sync = async || b.node.sync(Some(&node)).await.unwrap().remove(0);
+    let first = sync().await;
+    assert!(first.in_step && first.records_new >= 4, "{first:?}");
+    assert_eq!(b.node.info(&reference("graphdb")).await.unwrap().versions.len(), 3);
+    let second = sync().await;
+    assert!(second.in_step && second.records_new == 0, "{second:?}");
+    assert!(second.bytes_overhead < first.bytes_overhead, "{first:?} {second:?}");
+    a.publish(simple(a.dir.path(), "graphdb", "1.3.0", 1)).await;
+    let third = sync().await;
+    assert!(third.in_step && third.records_new == 2, "{third:?}");
+    assert!(a.node.info(&reference("notes")).await.is_err(), "it only serves");
 }
 
 /// Waits for what other tasks bring about.
