@@ -15,6 +15,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::cbor::{self, CodecError, Fields, Map, Value};
+use crate::defence::{self, Defence};
 use crate::digest::Digest;
 use crate::item::ItemId;
 use crate::permission::NodeId;
@@ -209,7 +210,12 @@ impl SealedRegister {
         let signature = signature.try_into();
         let signature = signature.map_err(|_| CodecError::invalid("s", "not 64 bytes"))?;
         let register = read(&body)?;
-        Ok(Self { body, signature: Signature::from_bytes(signature), register })
+        let sealed = Self { body, signature: Signature::from_bytes(signature), register };
+        // No signature covers the envelope, so there is nobody who could add a field to it.
+        if sealed.encode() != bytes && defence::on(Defence::CanonicalBytes) {
+            return Err(CodecError::NotCanonical { at: 0, rule: "unknown fields" }.into());
+        }
+        Ok(sealed)
     }
 
     /// What it says, without believing it.
@@ -271,7 +277,7 @@ fn check_size(value: &[u8]) -> Result<(), RegisterError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::defence::{Defence, without};
+    use crate::defence::without;
     use crate::identity::{Identity, KeyState};
     use crate::statement::{SealedStatement, StatementKind};
 
@@ -327,6 +333,39 @@ mod tests {
             let opened = SealedRegister::decode(&forged).map(|sealed| sealed.open().cloned());
             assert!(!matches!(opened, Ok(Ok(_))), "byte {at}");
         }
+    }
+
+    /// The envelope of a register with a field that nobody signed.
+    fn padded(sealed: &SealedRegister) -> Vec<u8> {
+        let Value::Map(mut map) = cbor::decode(&sealed.encode(), 4096).unwrap() else {
+            panic!("an envelope is a map");
+        };
+        map.insert("x", 1);
+        cbor::encode(&Value::Map(map))
+    }
+
+    /// Threat row 24: nobody makes other bytes of a register that say the same.
+    #[test]
+    fn another_spelling_of_a_register_is_refused() {
+        let sealed = SealedRegister::seal(&register(), &SECRET).unwrap();
+        let not_canonical = |bytes: &[u8]| {
+            let refused = SealedRegister::decode(bytes);
+            matches!(refused, Err(RegisterError::Codec(CodecError::NotCanonical { .. })))
+        };
+        assert!(not_canonical(&padded(&sealed)));
+        // The version in two bytes, then the entries in another order.
+        let honest = sealed.encode();
+        let (start, version) = honest.split_at(honest.len() - 1);
+        assert!(not_canonical(&[start, &[0x18], version].concat()));
+        let at = honest.len() - 3;
+        assert!(not_canonical(&[&honest[..1], &honest[at..], &honest[1..at]].concat()));
+    }
+
+    #[test]
+    fn another_spelling_of_a_register_is_noticed_without_the_defence() {
+        let sealed = SealedRegister::seal(&register(), &SECRET).unwrap();
+        let read = without(Defence::CanonicalBytes, || SealedRegister::decode(&padded(&sealed)));
+        assert_eq!(read.unwrap(), sealed);
     }
 
     #[test]

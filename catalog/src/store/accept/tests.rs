@@ -1,4 +1,5 @@
 mod heads;
+mod mixed;
 
 use super::super::tables::{META, META_STRANGERS, get_number, put};
 use super::super::testing::{NOW, channel, publisher, release, store, yank};
