@@ -71,12 +71,15 @@ async fn a_provider_that_sends_wrong_bytes_is_dropped_and_the_other_finishes() {
     // It has the right bytes and sends others.
     let (lying, address) = lie(&liar).await;
 
-    for round in 0..6 {
+    // What it sent may come after the other has finished, so a lie is not caught in every round.
+    let mut caught = 0;
+    for round in 0.. {
+        assert!(round < 60, "{caught} lies were caught");
         let c = Machine::new().await;
         c.meet(&a).await;
         let ticket = Ticket::new(lying.id, vec![address]);
         c.node.0.lan.note(ticket.node(), ticket.addrs().to_vec());
-        lying.at.store(50_000 + round * 131_071, Ordering::Relaxed);
+        lying.at.store(50_000 + round % 6 * 131_071, Ordering::Relaxed);
         let events = Events::default();
         let install = c.node.install(&reference("acme/graphdb")).progress(events.recorder());
         let installed = install.await.unwrap();
@@ -87,7 +90,11 @@ async fn a_provider_that_sends_wrong_bytes_is_dropped_and_the_other_finishes() {
                 if node == lying.id && reason.contains("wrong bytes"))
         });
         let lied = lying.lied.swap(0, Ordering::Relaxed) > 0;
-        assert_eq!(dropped, lied, "round {round}: whoever lies is dropped");
+        assert!(lied || !dropped, "round {round}: only who lies is dropped");
+        caught += usize::from(dropped);
+        if caught == 4 {
+            break;
+        }
     }
     lying.endpoint.close().await;
 }
