@@ -157,6 +157,38 @@ fn a_peer_that_always_asks_for_more_cells_gets_a_bounded_number() {
     assert_eq!(without(Defence::CellLimit, cells_sent), 16_384);
 }
 
+/// The turns that are answered to an opener who sends its sketch cell by cell, so that it is asked
+/// for one more again and again; and what ended it, if that was a broken rule.
+fn answers_to_cells_one_by_one() -> (u32, Option<Violation>) {
+    let mut honest = Honest::answerer(Party::new(ids(0..20_000)));
+    let (mut message, mut answers) = (hello(20_000, 1), 0);
+    loop {
+        match honest.tell(message) {
+            Ok([Frame { message: Message::Ask(Ask::Walk), .. }]) => return (answers, None),
+            Ok(_) => answers += 1,
+            Err(violation) => return (answers, Some(violation)),
+        }
+        message = Message::Cells(vec![[7; 12]]);
+    }
+}
+
+/// Threat row 33: who never comes to an end has so many turns and no more.
+#[test]
+fn a_peer_that_never_ends_an_exchange_is_cut_off() {
+    let (answers, violation) = answers_to_cells_one_by_one();
+    assert_eq!(answers, TURNS_MAX);
+    assert!(matches!(violation, Some(Violation::Rounds { turns: TURNS_MAX })), "{violation:?}");
+}
+
+/// Threat row 33, the control: the same peer against a side that counts no turns is listened to
+/// for as long as a sketch has cells.
+#[test]
+fn a_peer_that_never_ends_an_exchange_is_noticed_without_the_defence() {
+    let (answers, violation) = without(Defence::TurnLimit, answers_to_cells_one_by_one);
+    assert!(violation.is_none(), "{violation:?}");
+    assert_eq!(answers, 16_383);
+}
+
 /// Threat row 34: records that are no records, or that we have, or that nobody wants, are not
 /// listened to for ever.
 #[test]
