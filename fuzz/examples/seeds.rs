@@ -7,15 +7,22 @@ use catalog::identity::{Inception, KeyState};
 use catalog::import::{self, ImportOptions};
 use catalog::log::root_of;
 use catalog::manifest::Manifest;
+use catalog::register::{Hlc, Register, SealedRegister};
 use catalog::release::{Dependency, MirrorHints, PackageKind, Provenance};
 use catalog::statement::{ChannelMove, SealedStatement, Statement, Yank};
+use catalog::store::{ChangeItem, LogId};
 use catalog::variant::{Amount, Count, Resources};
 use catalog::{
     ByteSize, Digest, NodeId, Permission, Release, SecretKey, Sha256Digest, Timestamp, Tree,
     TreeEntry, Variant, cbor, cbor::Value,
 };
+use catalog_fuzz::conversation::Scene;
 use catalog_node::Ticket;
+use catalog_sync::loopback::talk_over;
+use catalog_sync::message::{Frame, Message};
 use catalog_sync::proof::Proof;
+use catalog_sync::record;
+use catalog_sync::view::{Selection, View};
 use std::error::Error;
 use std::fs;
 use std::path::Path;
@@ -32,6 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     write(&seeds.join("wheel"), wheels()?)?;
     write(&seeds.join("ticket"), tickets()?)?;
     write(&seeds.join("frames"), frames()?)?;
+    write(&seeds.join("exchange"), exchange()?)?;
     check(&seeds)
 }
 
@@ -407,4 +415,112 @@ fn frames() -> Result<Vec<(&'static str, Vec<u8>)>, Box<dyn Error>> {
         ("end", vec![2, 9]),
         ("changed", [&[0][..], &store, &since].concat()),
     ])
+}
+
+/// What stands in front of a frame, a record and a conversation.
+const FRAME: u8 = 0;
+const RECORD: u8 = 1;
+const CONVERSATION: u8 = 2;
+
+fn exchange() -> Result<Vec<(&'static str, Vec<u8>)>, Box<dyn Error>> {
+    let (key, inception) = signer()?;
+    let selection = Selection {
+        publishers: [inception.id()].into(),
+        kinds: [PackageKind::Service].into(),
+        tags: ["db".parse()?].into(),
+        fits: ["linux-x86_64".parse()?].into(),
+    };
+    let fetch = Message::Fetch { view: View::of(selection)?, ids: vec![[1; 32], [2; 32]] };
+    let fetch = Frame { more: false, message: fetch }.encode();
+
+    let log = LogId { publisher: inception.id(), key: key.public() };
+    let leaf = ChangeItem::Leaf { log, seq: 3, hash: Sha256Digest::from_bytes([4; 32]) };
+    let (_, yank) = statements()?.swap_remove(6);
+    let register = Register {
+        node: NodeId::from_bytes(*key.public().as_bytes()),
+        name: "announcement".parse()?,
+        value: b"here".to_vec(),
+        hlc: Hlc::from_bits(5),
+        expires: Timestamp::from_millis(7),
+    };
+    let register = record::encode_register(&SealedRegister::seal(&register, &[7; 32])?);
+    let yank = record::encode(&ChangeItem::Statement(SealedStatement::decode(&yank)?));
+    let head = record::encode(&ChangeItem::Head(SealedHead::decode(&head()?)?));
+
+    let seed = |what: u8, rest: &[u8]| [&[what], rest].concat();
+    let talk = |scene: u8, poison| recorded(Scene(scene), poison).map(|s| seed(CONVERSATION, &s));
+    let [few, most, more] = [1 << 1, 2 << 1, 3 << 1];
+    let [likely_equal, announced, cursor] = [1 << 3, 2 << 3, 3 << 3];
+    let (opens, serves) = (1, 0x20);
+    Ok(vec![
+        ("frame-fetch", seed(FRAME, &fetch)),
+        ("record-statement", seed(RECORD, &yank)),
+        ("record-leaf", seed(RECORD, &record::encode(&leaf))),
+        ("record-head", seed(RECORD, &head)),
+        ("record-register", seed(RECORD, &register)),
+        ("answers-nothing", talk(0, false)?),
+        ("answers-few", talk(few, false)?),
+        ("answers-few-poisoned", talk(few, true)?),
+        ("answers-few-likely-equal", talk(few | likely_equal, false)?),
+        ("answers-few-announced", talk(few | announced, false)?),
+        ("answers-few-cursor", talk(few | cursor, false)?),
+        ("answers-few-serving", talk(few | serves, false)?),
+        ("answers-most", talk(most, false)?),
+        ("answers-more", talk(more, false)?),
+        ("opens-nothing", talk(opens, false)?),
+        ("opens-few", talk(opens | few, false)?),
+        ("opens-few-poisoned", talk(opens | few, true)?),
+        ("opens-few-likely-equal", talk(opens | few | likely_equal, false)?),
+        ("opens-few-announced", talk(opens | few | announced, false)?),
+        ("opens-few-cursor", talk(opens | few | cursor, false)?),
+        ("opens-most", talk(opens | most, false)?),
+        ("opens-more", talk(opens | more, false)?),
+        ("fetches", seed(CONVERSATION, &fetched(Scene(0x80 | opens))?)),
+    ])
+}
+
+/// A conversation of two honest sides, with the frames of the peer only.
+///
+/// - `poison`: the cells of the opener are wrong, so that both have to walk.
+fn recorded(scene: Scene, poison: bool) -> Result<Vec<u8>, Box<dyn Error>> {
+    let (mut honest, mut peer, mut frames) = (scene.honest(), scene.peer(), Vec::new());
+    let (opener, answerer) = match scene.opens() {
+        true => (&mut honest, &mut peer),
+        false => (&mut peer, &mut honest),
+    };
+    talk_over(opener, answerer, &View::All, scene.known(), |by_opener, bytes| {
+        let mut frame = Frame::decode(&bytes).expect("honest sides send frames");
+        match &mut frame.message {
+            Message::Hello(hello) if poison => hello.cells[0][0] ^= 1,
+            Message::Cells(cells) if poison => cells[0][0] ^= 1,
+            _ => {}
+        }
+        let bytes = frame.encode();
+        if by_opener != scene.opens() {
+            frames.push(bytes.clone());
+        }
+        bytes
+    })
+    .map_err(|broken| broken.violation)?;
+    input(scene, &frames)
+}
+
+/// What a peer answers that is asked for records by name.
+fn fetched(scene: Scene) -> Result<Vec<u8>, Box<dyn Error>> {
+    let peer = scene.peer();
+    let records = peer.ids()[..16].iter().map(|id| peer.record(id)).collect();
+    let frames = [
+        Frame { more: true, message: Message::Records(records) }.encode(),
+        Frame { more: false, message: Message::Over { agreed: false } }.encode(),
+    ];
+    input(scene, &frames)
+}
+
+fn input(Scene(scene): Scene, frames: &[Vec<u8>]) -> Result<Vec<u8>, Box<dyn Error>> {
+    let mut input = vec![scene];
+    for frame in frames {
+        input.extend(u16::try_from(frame.len())?.to_le_bytes());
+        input.extend(frame);
+    }
+    Ok(input)
 }

@@ -174,7 +174,12 @@ impl Party {
     }
 
     /// Does what an exchange asks for; frames go to `wire`.
-    pub(crate) fn carry_out(
+    ///
+    /// - result: how the exchange ended, if it did.
+    ///
+    /// # Errors
+    /// When what the peer sent broke a rule.
+    pub fn carry_out(
         &mut self,
         exchange: &mut Exchange<SharedIds>,
         outputs: Vec<Output>,
