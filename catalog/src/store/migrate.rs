@@ -147,78 +147,76 @@ mod tests {
     use crate::permission::{NodeId, Permission, Reader};
 
     /// Makes format 1 of what a store holds: as the last version of that format wrote it.
-    fn downgrade(database: &Database) {
+    fn downgrade_to_1(database: &Database) {
+        let later =
+            [tables::ITEMS, tables::BARE, tables::AWAITED, tables::FACETS, tables::FOLLOWERS];
+        let log = |row: &LogRow| {
+            let rival = row.evidence.last().cloned().unwrap_or_default();
+            let numbers = [row.contiguous, row.unvouched, row.head_change];
+            old_row(&numbers, &[&row.tree.encode(), &row.head, &rival])
+        };
+        downgrade(database, 1, &later, log, |row| Some([&row[..1], &row[2..]].concat()));
+    }
+
+    /// Makes format 2 of what a store holds. Its items were others, but it derives them anew.
+    fn downgrade_to_2(database: &Database) {
+        let log = |row: &LogRow| {
+            let proof = if row.newest.len() > 1 { &row.newest } else { &row.evidence };
+            let note = |notes: &[Vec<u8>], at: usize| notes.get(at).cloned().unwrap_or_default();
+            let [one, other] = [0, 1].map(|at| note(&row.newest, at));
+            let [first, second] = [0, 1].map(|at| note(proof, at));
+            let numbers = [row.contiguous, row.unvouched, row.head_change, row.contested];
+            old_row(&numbers, &[&row.tree.encode(), &row.head, &one, &other, &first, &second])
+        };
+        downgrade(database, 2, &[tables::RIVALS], log, |row| (row[0] < 4).then(|| row.to_vec()));
+    }
+
+    /// Rewrites a store as an earlier format had it.
+    ///
+    /// - `later`: tables that it did not have.
+    /// - `log`: writes a row of the logs.
+    /// - `change`: writes a change; `None` for one that it did not tell of.
+    fn downgrade(
+        database: &Database,
+        format: u32,
+        later: &[tables::Definition],
+        log: impl Fn(&LogRow) -> Vec<u8>,
+        change: impl Fn(&[u8]) -> Option<Vec<u8>>,
+    ) {
+        let view = View(database.begin_read().unwrap());
         let txn = database.begin_write().unwrap();
-        for table in [tables::ITEMS, tables::BARE, tables::AWAITED, tables::FACETS] {
-            txn.delete_table(table).unwrap();
+        for table in later {
+            txn.delete_table(*table).unwrap();
         }
-        txn.delete_table(tables::FOLLOWERS).unwrap();
         {
-            let view = View(database.begin_read().unwrap());
             let mut logs = txn.open_table(LOGS).unwrap();
             for row in all(&view.rows(LOGS).unwrap()).unwrap() {
                 let (key, row) = row.unwrap();
-                let row = LogRow::decode(row.value()).unwrap();
-                let mut old = Vec::new();
-                for number in [row.contiguous, row.unvouched, row.head_change] {
-                    old.extend(number.to_be_bytes());
-                }
-                let rival = row.evidence.last().cloned().unwrap_or_default();
-                for bytes in [&row.tree.encode(), &row.head, &rival] {
-                    old.extend((bytes.len() as u32).to_be_bytes());
-                    old.extend_from_slice(bytes);
-                }
+                let old = log(&LogRow::decode(row.value()).unwrap());
                 logs.insert(key.value(), old.as_slice()).unwrap();
             }
             let mut changes = txn.open_table(CHANGES).unwrap();
             for row in all(&view.rows(CHANGES).unwrap()).unwrap() {
                 let (key, row) = row.unwrap();
-                let mut old = row.value().to_vec();
-                old.remove(1);
-                changes.insert(key.value(), old.as_slice()).unwrap();
+                match change(row.value()) {
+                    Some(old) => drop(changes.insert(key.value(), old.as_slice()).unwrap()),
+                    None => drop(changes.remove(key.value()).unwrap()),
+                }
             }
             let mut meta = txn.open_table(META).unwrap();
-            meta.insert(META_FORMAT, 1u32.to_be_bytes().as_slice()).unwrap();
+            meta.insert(META_FORMAT, format.to_be_bytes().as_slice()).unwrap();
         }
         txn.commit().unwrap();
     }
 
-    /// Makes format 2 of what a store holds. Its items were others, but it derives them anew.
-    fn downgrade_to_2(database: &Database) {
-        let txn = database.begin_write().unwrap();
-        txn.delete_table(tables::RIVALS).unwrap();
-        {
-            let view = View(database.begin_read().unwrap());
-            let mut logs = txn.open_table(LOGS).unwrap();
-            for row in all(&view.rows(LOGS).unwrap()).unwrap() {
-                let (key, row) = row.unwrap();
-                let row = LogRow::decode(row.value()).unwrap();
-                let mut old = Vec::new();
-                for number in [row.contiguous, row.unvouched, row.head_change, row.contested] {
-                    old.extend(number.to_be_bytes());
-                }
-                let note =
-                    |notes: &[Vec<u8>], at: usize| notes.get(at).cloned().unwrap_or_default();
-                let proof = if row.newest.len() > 1 { &row.newest } else { &row.evidence };
-                for bytes in [
-                    &row.tree.encode(),
-                    &row.head,
-                    &note(&row.newest, 0),
-                    &note(&row.newest, 1),
-                    &note(proof, 0),
-                    &note(proof, 1),
-                ] {
-                    old.extend((bytes.len() as u32).to_be_bytes());
-                    old.extend_from_slice(bytes);
-                }
-                logs.insert(key.value(), old.as_slice()).unwrap();
-            }
-            let mut changes = txn.open_table(CHANGES).unwrap();
-            changes.retain(|_, row| row[0] < 4).unwrap();
-            let mut meta = txn.open_table(META).unwrap();
-            meta.insert(META_FORMAT, 2u32.to_be_bytes().as_slice()).unwrap();
+    /// A row of numbers, and of notes behind their lengths.
+    fn old_row(numbers: &[u64], notes: &[&[u8]]) -> Vec<u8> {
+        let mut row: Vec<u8> = numbers.iter().flat_map(|number| number.to_be_bytes()).collect();
+        for note in notes {
+            row.extend((note.len() as u32).to_be_bytes());
+            row.extend_from_slice(note);
         }
-        txn.commit().unwrap();
+        row
     }
 
     #[test]
@@ -293,7 +291,7 @@ mod tests {
         let before = [ItemSet::Urgent, ItemSet::Log].map(|set| ids(&store, set));
         drop(store);
         let database = Database::open(dir.path().join("catalog.redb")).unwrap();
-        downgrade(&database);
+        downgrade_to_1(&database);
         // A hash that no head vouched for was told of in format 1, and one that was dropped since.
         let txn = database.begin_write().unwrap();
         {
@@ -333,7 +331,7 @@ mod tests {
         store.accept(vec![release], NOW).unwrap();
         drop(store);
         let database = Database::open(dir.path().join("catalog.redb")).unwrap();
-        downgrade(&database);
+        downgrade_to_1(&database);
         // The yank was not told of a second time.
         let txn = database.begin_write().unwrap();
         {
