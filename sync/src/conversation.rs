@@ -375,36 +375,54 @@ impl Conversation {
 
     /// Verifies and stores records; what became of each.
     fn keep(&mut self, records: &[Record], now: Timestamp) -> Result<Vec<Kept>, ConversationError> {
-        let fates = match self.view {
-            View::Registers => self.keep_registers(records, now)?,
-            _ => self.keep_statements(records, now)?,
-        };
+        let mut fates = vec![Kept::Bad; records.len()];
+        match self.view {
+            View::Registers => {
+                let sent = self.readable(records, record::decode_register);
+                self.keep_registers(sent, &mut fates, now)?;
+            }
+            _ => {
+                let sent = self.readable(records, record::decode);
+                self.keep_statements(sent, &mut fates, now)?;
+            }
+        }
         match self.report.faults {
             faults if faults > FAULTS_MAX => Err(ConversationError::Faults { faults }),
             _ => Ok(fates),
         }
     }
 
-    fn keep_statements(
+    /// Those of the records that can be read, each with its place; the others are faults.
+    fn readable<T>(
         &mut self,
         records: &[Record],
-        now: Timestamp,
-    ) -> Result<Vec<Kept>, StoreError> {
-        let mut fates = vec![Kept::Bad; records.len()];
-        let (mut incoming, mut places) = (Vec::new(), Vec::new());
+        decode: fn(&[u8]) -> Option<T>,
+    ) -> Vec<(usize, T)> {
+        let mut readable = Vec::with_capacity(records.len());
         for (place, bytes) in records.iter().enumerate() {
-            match record::decode(bytes) {
-                Some(item) if self.is_wanted(&item) => {
-                    incoming.push(item);
-                    places.push(place);
-                }
-                Some(_) => self.refuse("a record is not of the part that was asked for"),
-                None => {
-                    self.report.faults += 1;
-                    self.refuse("a record is malformed");
-                }
+            match decode(bytes) {
+                Some(item) => readable.push((place, item)),
+                None => self.blame("a record is malformed"),
             }
         }
+        readable
+    }
+
+    /// - `sent`: with the places in `fates` where what became of them is noted.
+    fn keep_statements(
+        &mut self,
+        mut sent: Vec<(usize, Incoming)>,
+        fates: &mut [Kept],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        sent.retain(|(_, item)| {
+            let wanted = self.is_wanted(item);
+            if !wanted {
+                self.refuse("a record is not of the part that was asked for");
+            }
+            wanted
+        });
+        let (places, incoming): (Vec<_>, _) = sent.into_iter().unzip();
         let accepted = self.store.accept(incoming, now)?;
         for AcceptedItem { place, id, fate } in accepted.items {
             let kept = &mut fates[places[place]];
@@ -417,13 +435,15 @@ impl Conversation {
             }
         }
         for rejected in accepted.rejected {
-            self.report.faults += usize::from(rejected.reason.is_fault());
-            self.refuse(&rejected.reason.to_string());
+            match rejected.reason.is_fault() {
+                true => self.blame(&rejected.reason.to_string()),
+                false => self.refuse(&rejected.reason.to_string()),
+            }
         }
         self.report.start_over |= !accepted.refuted.is_empty();
         self.report.new += accepted.new as u64;
         self.report.known += accepted.known as u64;
-        Ok(fates)
+        Ok(())
     }
 
     /// Whether a record is of the part of the catalog that we asked for. The signature is checked
@@ -435,6 +455,12 @@ impl Conversation {
             Ok(Statement::Release(release)) => selection.admits(&release),
             _ => false,
         }
+    }
+
+    /// Refuses a record that an honest peer would not have sent.
+    fn blame(&mut self, why: &str) {
+        self.report.faults += 1;
+        self.refuse(why);
     }
 
     fn refuse(&mut self, why: &str) {

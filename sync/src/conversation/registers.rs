@@ -9,8 +9,7 @@ use catalog::time::Timestamp;
 
 use super::Conversation;
 use crate::exchange::Kept;
-use crate::message::{RECORDS_MAX, Record};
-use crate::record;
+use crate::message::RECORDS_MAX;
 
 /// What one frame brings is kept in one go.
 const _: () = assert!(RECORDS_MAX <= REGISTERS_AT_ONCE_MAX);
@@ -29,25 +28,15 @@ impl Conversation {
 
     /// Verifies registers and keeps those that are later than what is here. One that we do not
     /// want, or not yet, is nobody's fault: clocks differ, and so does the room that nodes have.
+    ///
+    /// - `sent`: with the places in `fates` where what became of them is noted.
     pub(super) fn keep_registers(
         &mut self,
-        records: &[Record],
+        sent: Vec<(usize, SealedRegister)>,
+        fates: &mut [Kept],
         now: Timestamp,
-    ) -> Result<Vec<Kept>, StoreError> {
-        let mut fates = vec![Kept::Bad; records.len()];
-        let (mut sent, mut places) = (Vec::new(), Vec::new());
-        for (place, bytes) in records.iter().enumerate() {
-            match record::decode_register(bytes) {
-                Some(sealed) => {
-                    sent.push(sealed);
-                    places.push(place);
-                }
-                None => {
-                    self.report.faults += 1;
-                    self.refuse("a register is malformed");
-                }
-            }
-        }
+    ) -> Result<(), StoreError> {
+        let (places, sent): (Vec<_>, Vec<_>) = sent.into_iter().unzip();
         let became = self.store.accept_registers(sent.clone(), now)?;
         for ((place, sealed), fate) in places.into_iter().zip(&sent).zip(became) {
             fates[place] = match fate {
@@ -62,14 +51,13 @@ impl Conversation {
                 RegisterFate::Refused(why) => self.refused(sealed, why),
             };
         }
-        Ok(fates)
+        Ok(())
     }
 
     fn refused(&mut self, sealed: &SealedRegister, why: RegisterRefusal) -> Kept {
         match why {
             RegisterRefusal::Forged => {
-                self.report.faults += 1;
-                self.refuse(&why.to_string());
+                self.blame(&why.to_string());
                 return Kept::Bad;
             }
             // Nobody has to know.
