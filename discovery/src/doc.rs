@@ -1,7 +1,12 @@
 //! What the index keeps of one package: words to find it by, and its release to show it with.
 
+use std::collections::BTreeMap;
+
 use catalog::Digest;
 use catalog::release::{PackageId, Release, ReleaseError, ReleaseId};
+
+/// Bytes that tell twins: enough for a page of candidates, and small in the index.
+const TWIN_BYTES: usize = 4;
 
 /// A package as the index sees it: its newest release that counts.
 #[derive(Clone, Debug)]
@@ -10,6 +15,11 @@ pub struct Doc {
     pub(crate) publisher: String,
     pub(crate) name: String,
     pub(crate) kind: &'static str,
+    pub(crate) license: String,
+    /// Keywords and tags.
+    pub(crate) tags: Vec<String>,
+    pub(crate) size: u64,
+    pub(crate) time: u64,
     pub(crate) summary: String,
     /// Keywords, tags and interfaces.
     pub(crate) keywords: Vec<String>,
@@ -24,20 +34,41 @@ impl Doc {
     /// # Errors
     /// [`ReleaseError`] when the release could not have been published either.
     pub fn from_release(id: ReleaseId, release: &Release) -> Result<Self, ReleaseError> {
-        // The long text is there to be searched, not to be shown with a hit.
-        let short = Release { description: None, ..release.clone() };
+        // What is long is there to be searched or installed, not to be shown with a hit.
+        let short = Release {
+            description: None,
+            dependencies: Vec::new(),
+            provenance: None,
+            extensions: BTreeMap::new(),
+            ..release.clone()
+        };
         let words = [&release.keywords, &release.tags, &release.provides];
         Ok(Self {
             package: package_key(&release.package()),
             publisher: release.publisher.to_string(),
             name: release.name.to_string(),
             kind: release.kind.as_str(),
+            license: release.license.clone(),
+            tags: release.tags.iter().chain(&release.keywords).cloned().collect(),
+            size: release.variants.iter().map(|variant| variant.size.as_u64()).min().unwrap_or(0),
+            time: release.time.as_millis(),
             summary: release.summary.clone(),
             keywords: words.into_iter().flatten().cloned().collect(),
             description: release.description.clone().unwrap_or_default(),
             release: *id.as_bytes(),
             record: short.encode()?,
         })
+    }
+}
+
+impl Doc {
+    /// A number that packages of one publisher with the same texts share.
+    pub(crate) fn twin(&self) -> u64 {
+        let texts = format!("{}\n{}\n{}", self.publisher, self.summary, self.description);
+        let digest = Digest::of(texts.as_bytes());
+        digest.as_bytes()[..TWIN_BYTES]
+            .iter()
+            .fold(0, |number, byte| number << 8 | u64::from(*byte))
     }
 }
 
@@ -54,7 +85,7 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
-    /// The release, without its description; `None` when these bytes are not what was written.
+    /// The release, without its long parts; `None` when these bytes are not what was written.
     pub(crate) fn open(&self) -> Option<(ReleaseId, Release)> {
         let id = <[u8; 32]>::try_from(self.release.as_slice()).ok()?;
         let release = Release::decode(&self.record).ok()?;

@@ -17,8 +17,10 @@ use crate::query::{Found, Query};
 
 /// Changes read in one go.
 const BATCH: usize = 1_000;
-/// Changes without news for us after which the cursor is worth a commit of its own.
-const IDLE_CHANGES_MAX: u64 = 10_000;
+/// Changes after which the index is committed on the way: what a crash may cost.
+const COMMIT_CHANGES: u64 = 20_000;
+/// Changes after which the files of the index are joined: after a rebuild, or a long absence.
+const JOIN_CHANGES: u64 = 10_000;
 
 /// Why the index could not follow the store.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +54,7 @@ impl Index {
             self.commit(cursor)?;
         }
         let start = cursor.change;
+        let mut news = false;
         loop {
             let changes = store.changes(cursor.change, BATCH)?;
             let Some(last) = changes.last() else { break };
@@ -61,9 +64,18 @@ impl Index {
             for package in &packages {
                 self.refresh(store, package)?;
             }
-            if !packages.is_empty() || cursor.change - self.cursor().change >= IDLE_CHANGES_MAX {
+            news |= !packages.is_empty();
+            if cursor.change - self.cursor().change >= COMMIT_CHANGES {
                 self.commit(cursor)?;
+                news = false;
             }
+        }
+        // Changes without packages are not worth a commit: reading them again costs less.
+        if news {
+            self.commit(cursor)?;
+        }
+        if cursor.change - start >= JOIN_CHANGES {
+            self.join()?;
         }
         Ok(cursor.change - start)
     }

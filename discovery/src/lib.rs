@@ -9,19 +9,29 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod conditions;
 mod cursor;
 mod doc;
+mod evidence;
 mod follow;
 mod index;
+mod letters;
 mod query;
 mod ranking;
 mod schema;
 mod search;
+mod silent;
+mod typed;
 mod typo;
+mod weights;
 mod words;
 
 pub use cursor::{Cursor, CursorError};
 pub use doc::Doc;
+pub use evidence::{Clue, Evidence, Reads};
 pub use follow::FollowError;
 pub use index::{Index, IndexError};
-pub use query::{CANDIDATES_MAX, Found, Hit, LIMIT_MAX, Query, TERMS_MAX, TEXT_BYTES_MAX};
+pub use query::{
+    CANDIDATES_MAX, Found, Hit, LIMIT_MAX, Query, Sort, SortError, TERMS_MAX, TEXT_BYTES_MAX,
+    Typing,
+};

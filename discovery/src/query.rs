@@ -1,12 +1,16 @@
 //! What a person asks of the catalog, and what they get.
 
+use std::str::FromStr;
+
 use catalog::identity::PublisherId;
 use catalog::name::Petname;
 use catalog::profile::Profile;
 use catalog::release::{PackageId, PackageKind, Release, ReleaseId};
 use catalog::resolve::{Fit, Preference, resolve};
 
+use crate::evidence::Evidence;
 use crate::index::{Index, IndexError};
+use crate::typed::{Condition, Typed, What};
 
 /// Text beyond this is not looked at: nobody reads what a longer query finds.
 pub const TEXT_BYTES_MAX: usize = 512;
@@ -21,7 +25,8 @@ pub const CANDIDATES_MAX: usize = 5_000;
 #[derive(Clone, Debug)]
 pub struct Query<'a> {
     /// Any text; without words, every package matches, in order of name. A petname or publisher
-    /// id before a `/` narrows to that publisher.
+    /// id before a `/` narrows to that publisher. `"these words"` stand side by side, `-this` does
+    /// not occur, and `kind:`, `tag:`, `license:`, `publisher:` and `size:<10MiB` narrow further.
     pub text: String,
     /// Only packages of this kind.
     pub kind: Option<PackageKind>,
@@ -31,10 +36,59 @@ pub struct Query<'a> {
     pub fits: Option<&'a Profile>,
     /// The names that this node's user has for publishers.
     pub petnames: Vec<(Petname, PublisherId)>,
+    /// In which order.
+    pub sort: Sort,
+    /// Whether the last word may go on.
+    pub typing: Typing,
     /// Hits to skip.
     pub offset: usize,
     /// Hits to return; at most [`LIMIT_MAX`].
     pub limit: usize,
+}
+
+/// Whether a query was typed to its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Typing {
+    /// Its words are whole.
+    #[default]
+    Done,
+    /// Its last word also stands for every word that begins so.
+    Going,
+}
+
+/// In which order packages are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Sort {
+    /// The best answer first; without words, by name.
+    #[default]
+    Relevance,
+    /// The newest release first, of those with every word.
+    Recent,
+    /// The smallest variant first, of those with every word.
+    Small,
+}
+
+/// Text that names no order.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{found:?} is no order: relevance, recent or small")]
+pub struct SortError {
+    /// What stands there.
+    pub found: Box<str>,
+}
+
+impl FromStr for Sort {
+    type Err = SortError;
+
+    fn from_str(text: &str) -> Result<Self, SortError> {
+        match text {
+            "relevance" => Ok(Self::Relevance),
+            "recent" => Ok(Self::Recent),
+            "small" => Ok(Self::Small),
+            _ => Err(SortError { found: text.chars().take(40).collect() }),
+        }
+    }
 }
 
 /// One page of what was found, best first.
@@ -44,6 +98,8 @@ pub struct Found {
     pub hits: Vec<Hit>,
     /// Whether there are more after this page.
     pub more: bool,
+    /// What was probably meant, when the catalog does not know a word of the query.
+    pub meant: Option<String>,
 }
 
 /// A package that answers a query.
@@ -51,10 +107,12 @@ pub struct Found {
 pub struct Hit {
     /// Its newest release that is not yanked.
     pub id: ReleaseId,
-    /// That release, without its description.
+    /// That release, without its description, dependencies, provenance and extensions.
     pub release: Release,
     /// How well it answers; comparable only inside one answer.
     pub score: f32,
+    /// What speaks for it; `None` far down, where nothing was weighed.
+    pub evidence: Option<Evidence>,
     /// How the hardware that was asked for suits it; `None` when none was asked for.
     pub fit: Option<Fit>,
 }
@@ -75,6 +133,8 @@ impl<'a> Query<'a> {
             publisher: None,
             fits: None,
             petnames: Vec::new(),
+            sort: Sort::default(),
+            typing: Typing::default(),
             offset: 0,
             limit: 20,
         }
@@ -83,21 +143,27 @@ impl<'a> Query<'a> {
     /// The publisher that the text names before a `/`, and the rest of the text.
     fn narrowed<'q>(&self, text: &'q str) -> (Option<PublisherId>, &'q str) {
         let named = text.split_once('/').and_then(|(publisher, rest)| {
-            let publisher = publisher.trim();
-            let pinned = self.petnames.iter().find(|(petname, _)| petname.as_str() == publisher);
-            let id = pinned.map(|(_, id)| *id).or_else(|| publisher.parse().ok())?;
-            Some((Some(id), rest.trim()))
+            Some((Some(self.publisher_named(publisher.trim())?), rest.trim()))
         });
         named.unwrap_or((None, text))
+    }
+
+    /// The publisher with this petname or id.
+    fn publisher_named(&self, name: &str) -> Option<PublisherId> {
+        let pinned = self.petnames.iter().find(|(petname, _)| petname.as_str() == name);
+        pinned.map(|(_, id)| *id).or_else(|| name.parse().ok())
     }
 }
 
 /// A query as the index is asked it.
 pub(crate) struct Filters<'a> {
+    /// The words.
     pub text: &'a str,
-    pub kind: Option<&'a str>,
-    pub publisher: Option<&'a str>,
+    /// What every answer meets; publishers as ids.
+    pub conditions: Vec<Condition>,
     pub aliases: Vec<(&'a str, &'a str)>,
+    pub sort: Sort,
+    pub typing: Typing,
 }
 
 /// Which part of the answer.
@@ -114,26 +180,34 @@ impl Index {
     /// [`IndexError::Damaged`] when the files are: empty the index with [`Index::reset`], follow
     /// the store again, and ask again.
     pub fn search(&self, query: &Query<'_>) -> Result<Found, IndexError> {
-        let text = within(query.text.trim(), TEXT_BYTES_MAX);
-        let (named, text) = query.narrowed(text);
-        if let (Some(named), Some(asked)) = (named, query.publisher)
-            && named != asked
-        {
-            return Ok(Found::default());
+        let typed = Typed::read(within(query.text.trim(), TEXT_BYTES_MAX));
+        let (named, text) = query.narrowed(&typed.words);
+        let mut conditions = typed.conditions.clone();
+        for condition in &mut conditions {
+            if let What::Publisher(name) = &mut condition.what
+                && let Some(id) = query.publisher_named(name)
+            {
+                *name = id.to_string();
+            }
         }
-        let publisher = named.or(query.publisher).map(|id| id.to_string());
+        let kind = query.kind.map(|kind| What::Kind(kind.as_str().to_owned()));
+        let publishers = [named, query.publisher].into_iter().flatten();
+        let publishers = publishers.map(|id| What::Publisher(id.to_string()));
+        conditions
+            .extend(kind.into_iter().chain(publishers).map(|what| Condition { what, not: false }));
         let ids: Vec<String> = query.petnames.iter().map(|(_, id)| id.to_string()).collect();
         let petnames = query.petnames.iter().map(|(petname, _)| petname.as_str());
         let filters = Filters {
             text,
-            kind: query.kind.map(PackageKind::as_str),
-            publisher: publisher.as_deref(),
+            conditions,
             aliases: petnames.zip(ids.iter().map(String::as_str)).collect(),
+            sort: query.sort,
+            typing: query.typing,
         };
         let page =
             Page { offset: query.offset.min(CANDIDATES_MAX), limit: query.limit.min(LIMIT_MAX) };
         let mut damaged = false;
-        let (hits, more) = self.best(&filters, page, |score, stored| {
+        let best = self.best(&filters, page, |found, stored| {
             let Some((id, release)) = stored.open() else {
                 damaged = true;
                 return None;
@@ -142,11 +216,11 @@ impl Index {
                 None => None,
                 Some(profile) => Some(fit(&release, profile)?),
             };
-            Some(Hit { id, release, score, fit })
+            Some(Hit { id, release, score: found.score, evidence: found.evidence, fit })
         })?;
         match damaged {
             true => Err(self.damaged("a stored release is unreadable".to_owned())),
-            false => Ok(Found { hits, more }),
+            false => Ok(Found { hits: best.kept, more: best.more, meant: best.meant }),
         }
     }
 }

@@ -4,17 +4,29 @@
 //! release itself without its long description, so that a hit can be shown, and checked against
 //! hardware, without another look-up.
 
+use std::collections::BTreeSet;
+
 use tantivy::schema::{
-    Field, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions,
+    FAST, Field, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions,
 };
 use tantivy::{TantivyDocument, Term};
 
 use crate::doc::Doc;
+use crate::letters;
 use crate::words::{self, CUT, PLAIN, STEMMED};
 
 /// Raised whenever fields, analyzers or the stored form change: an index of another version is
 /// rebuilt.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
+
+/// The column of names, as numbers.
+pub(crate) const LETTERS: &str = "letters";
+/// The column of sizes.
+pub(crate) const SIZE: &str = "size";
+/// The column that tells twins.
+pub(crate) const TWIN: &str = "twin";
+/// The column of times.
+pub(crate) const TIME: &str = "time";
 
 /// The fields by name; the order of [`Fields::schema`] is the order on disk.
 #[derive(Clone, Copy)]
@@ -25,6 +37,8 @@ pub(crate) struct Fields {
     pub key: Field,
     /// Parts of the name, sorted.
     pub sorted_key: Field,
+    /// The name itself, as [`letters`].
+    pub letters: Field,
     /// The words and pieces of the name.
     pub name: Field,
     /// Keywords, tags and what the package provides.
@@ -36,6 +50,16 @@ pub(crate) struct Fields {
     pub plain: Field,
     pub publisher: Field,
     pub kind: Field,
+    /// The licences that the licence names, in lower case.
+    pub license: Field,
+    /// Keywords and tags, each whole and in lower case.
+    pub tag: Field,
+    /// Bytes of the smallest variant.
+    pub size: Field,
+    /// Alike for packages of one publisher with the same texts.
+    pub twin: Field,
+    /// When it was released, in milliseconds since 1970.
+    pub time: Field,
     pub release: Field,
     pub record: Field,
 }
@@ -59,13 +83,20 @@ impl Fields {
             package: schema.add_text_field("package", STRING.set_fast("raw") | STORED),
             key: schema.add_text_field("key", STRING),
             sorted_key: schema.add_text_field("sorted_key", STRING),
+            letters: schema.add_u64_field(LETTERS, FAST),
             name: schema.add_text_field("name", text(CUT, counted)),
-            keywords: schema.add_text_field("keywords", text(STEMMED, IndexRecordOption::Basic)),
+            keywords: schema.add_text_field("keywords", text(STEMMED, counted)),
             summary: schema.add_text_field("summary", text(STEMMED, counted)),
-            all: schema.add_text_field("all", text(STEMMED, counted)),
+            all: schema
+                .add_text_field("all", text(STEMMED, IndexRecordOption::WithFreqsAndPositions)),
             plain: schema.add_text_field("plain", text(PLAIN, IndexRecordOption::Basic)),
             publisher: schema.add_text_field("publisher", STRING),
             kind: schema.add_text_field("kind", STRING),
+            license: schema.add_text_field("license", STRING),
+            tag: schema.add_text_field("tag", STRING),
+            size: schema.add_u64_field(SIZE, FAST),
+            twin: schema.add_u64_field(TWIN, FAST),
+            time: schema.add_u64_field(TIME, FAST),
             release: schema.add_bytes_field("release", STORED),
             record: schema.add_bytes_field("record", STORED),
         };
@@ -86,6 +117,7 @@ impl Fields {
         document.add_text(self.package, &doc.package);
         document.add_text(self.key, words::key(&doc.name));
         document.add_text(self.sorted_key, words::sorted_key(&doc.name));
+        letters::pack(&doc.name).for_each(|number| document.add_u64(self.letters, number));
         document.add_text(self.name, &name_words);
         document.add_text(self.keywords, &keywords);
         document.add_text(self.summary, &doc.summary);
@@ -93,6 +125,15 @@ impl Fields {
         document.add_text(self.plain, &everything);
         document.add_text(self.publisher, &doc.publisher);
         document.add_text(self.kind, doc.kind);
+        let license = doc.license.to_lowercase();
+        let licenses = license.split(|c: char| c.is_whitespace() || matches!(c, '(' | ')'));
+        let licenses = licenses.filter(|word| !matches!(*word, "" | "and" | "or" | "with"));
+        licenses.for_each(|word| document.add_text(self.license, word));
+        let tags: BTreeSet<String> = doc.tags.iter().map(|tag| tag.to_lowercase()).collect();
+        tags.iter().for_each(|tag| document.add_text(self.tag, tag));
+        document.add_u64(self.size, doc.size);
+        document.add_u64(self.twin, doc.twin());
+        document.add_u64(self.time, doc.time);
         document.add_bytes(self.release, &doc.release);
         document.add_bytes(self.record, &doc.record);
         document

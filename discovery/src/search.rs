@@ -6,20 +6,60 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use tantivy::Order::{Asc, Desc};
 use tantivy::collector::TopDocs;
-use tantivy::query::{AllQuery, BooleanQuery, ConstScoreQuery, Occur, TermQuery};
-use tantivy::schema::{IndexRecordOption, Value};
-use tantivy::{DocAddress, Order, Searcher, TantivyDocument, Term};
+use tantivy::query::AllQuery;
+use tantivy::schema::Value;
+use tantivy::{DocAddress, Searcher, TantivyDocument};
 
+use crate::conditions;
 use crate::doc::Stored;
+use crate::evidence::Evidence;
 use crate::index::{Index, IndexError, View};
-use crate::query::{CANDIDATES_MAX, Filters, Page};
+use crate::query::{CANDIDATES_MAX, Filters, Page, Sort};
 use crate::ranking;
+use crate::schema::{SIZE, TIME};
 
-/// Candidates of the first round; a second round is only needed when hardware rules most out.
-const CANDIDATES_FIRST: usize = 128;
+/// Documents of the first round after the candidates; a second round is only needed when hardware
+/// rules most out.
+const FOLLOWING_FIRST: usize = 128;
 
 type BoxedQuery = Box<dyn tantivy::query::Query>;
+
+/// A page of what was kept.
+pub(crate) struct Best<T> {
+    pub kept: Vec<T>,
+    /// Whether there are more after it.
+    pub more: bool,
+    /// What was probably meant.
+    pub meant: Option<String>,
+}
+
+/// How documents are ordered that nobody weighed.
+#[derive(Clone, Copy)]
+enum Order {
+    Score,
+    Name,
+    Newest,
+    Smallest,
+}
+
+impl Order {
+    fn of(filters: &Filters<'_>) -> Self {
+        match filters.sort {
+            Sort::Relevance if filters.text.is_empty() => Self::Name,
+            Sort::Relevance => Self::Score,
+            Sort::Recent => Self::Newest,
+            Sort::Small => Self::Smallest,
+        }
+    }
+}
+
+/// Why a hit stands where it does.
+pub(crate) struct Place {
+    pub score: f32,
+    pub evidence: Option<Evidence>,
+}
 
 impl Index {
     /// Searches for `text` under `filters`, and hands what is found, best first, to `keep` until
@@ -28,8 +68,8 @@ impl Index {
         &self,
         filters: &Filters<'_>,
         page: Page,
-        keep: impl FnMut(f32, Stored) -> Option<T>,
-    ) -> Result<(Vec<T>, bool), IndexError> {
+        keep: impl FnMut(Place, Stored) -> Option<T>,
+    ) -> Result<Best<T>, IndexError> {
         let view = self.view();
         let mut keep = keep;
         // Nothing that outlives a panic in here is left half-changed: the view is only read.
@@ -46,89 +86,124 @@ impl View {
         &self,
         filters: &Filters<'_>,
         page: Page,
-        keep: &mut impl FnMut(f32, Stored) -> Option<T>,
-    ) -> tantivy::Result<(Vec<T>, bool)> {
+        keep: &mut impl FnMut(Place, Stored) -> Option<T>,
+    ) -> tantivy::Result<Best<T>> {
         let searcher = self.reader.searcher();
-        let Some(query) = self.query(&searcher, filters)? else { return Ok((Vec::new(), false)) };
         let wanted = page.offset.saturating_add(page.limit).saturating_add(1);
-        let mut candidates = wanted.clamp(CANDIDATES_FIRST, CANDIDATES_MAX);
-        loop {
-            let found = self.ordered(&searcher, &query, filters.text.is_empty(), candidates)?;
-            let exhausted = found.len() < candidates || candidates == CANDIDATES_MAX;
-            // Without text there are no scores: the candidates are in order already.
-            let groups = found.chunk_by(|a, b| a.0 == b.0 && !filters.text.is_empty());
-            let kept = self.kept(&searcher, groups, wanted, keep)?;
-            if kept.len() == wanted || exhausted {
-                let more = kept.len() == wanted;
-                return Ok((kept.into_iter().skip(page.offset).take(page.limit).collect(), more));
+        let conditions = conditions::all(&self.index, &self.fields, &filters.conditions);
+        let mut kept = Vec::new();
+        let mut meant = None;
+        if filters.text.is_empty() {
+            let all = ranking::filtered(Box::new(AllQuery), &conditions);
+            self.follow_on(&searcher, wanted, (&all, Order::of(filters)), &[], &mut kept, keep)?;
+        } else {
+            let ranked = ranking::rank(&searcher, &self.fields, filters, &conditions)?;
+            meant = ranked.meant;
+            let mut seen = Vec::new();
+            if filters.sort == Sort::Relevance {
+                self.weighed(&searcher, &ranked.head, wanted, &mut kept, keep)?;
+                seen.extend(ranked.head.iter().map(|hit| hit.address));
+                seen.sort_unstable();
             }
-            candidates = CANDIDATES_MAX;
-        }
-    }
-
-    /// What to ask for: the text, and every filter as a condition that gives no score.
-    fn query(
-        &self,
-        searcher: &Searcher,
-        filters: &Filters<'_>,
-    ) -> tantivy::Result<Option<BoxedQuery>> {
-        let text = match filters.text {
-            "" => Some(Box::new(AllQuery) as BoxedQuery),
-            text => ranking::plan(searcher, &self.fields, text, &filters.aliases)?,
-        };
-        let Some(text) = text else { return Ok(None) };
-        let mut clauses = vec![(Occur::Must, text)];
-        let conditions =
-            [(self.fields.kind, filters.kind), (self.fields.publisher, filters.publisher)];
-        for (field, value) in conditions {
-            if let Some(value) = value {
-                let term = Term::from_field_text(field, value);
-                let query = TermQuery::new(term, IndexRecordOption::Basic);
-                clauses.push((Occur::Must, Box::new(ConstScoreQuery::new(Box::new(query), 0.0))));
+            let rest = match filters.sort {
+                Sort::Relevance => ranked.tail.filter(|_| kept.len() < wanted),
+                Sort::Recent | Sort::Small => ranked.every,
+            };
+            if let Some(rest) = rest {
+                let rest = ranking::filtered(rest, &conditions);
+                let order = (&rest, Order::of(filters));
+                self.follow_on(&searcher, wanted, order, &seen, &mut kept, keep)?;
             }
         }
-        Ok(Some(Box::new(BooleanQuery::new(clauses))))
+        let more = kept.len() >= wanted;
+        kept.truncate(wanted.saturating_sub(1));
+        let kept = kept.into_iter().skip(page.offset).take(page.limit).collect();
+        Ok(Best { kept, more, meant })
     }
 
+    /// The first `count` documents for `query`.
     fn ordered(
         &self,
         searcher: &Searcher,
-        query: &BoxedQuery,
-        by_name: bool,
-        limit: usize,
-    ) -> tantivy::Result<Vec<(f32, DocAddress)>> {
-        let top = TopDocs::with_limit(limit);
-        if by_name {
-            let field = self.index.schema().get_field_name(self.fields.package).to_owned();
-            let found =
-                searcher.search(query, &top.order_by_string_fast_field(field, Order::Asc))?;
-            return Ok(found.into_iter().map(|(_, address)| (0.0, address)).collect());
+        (query, order): (&BoxedQuery, Order),
+        count: usize,
+    ) -> tantivy::Result<Vec<DocAddress>> {
+        let top = TopDocs::with_limit(count);
+        let field = |field| self.index.schema().get_field_name(field).to_owned();
+        match order {
+            Order::Score => {
+                let found = searcher.search(query, &top.order_by_score())?;
+                Ok(found.into_iter().map(|(_, address)| address).collect())
+            }
+            Order::Name => {
+                let top = top.order_by_string_fast_field(field(self.fields.package), Asc);
+                Ok(searcher.search(query, &top)?.into_iter().map(|(_, address)| address).collect())
+            }
+            Order::Newest => {
+                let top = top.order_by_fast_field::<u64>(TIME, Desc);
+                Ok(searcher.search(query, &top)?.into_iter().map(|(_, address)| address).collect())
+            }
+            Order::Smallest => {
+                let top = top.order_by_fast_field::<u64>(SIZE, Asc);
+                Ok(searcher.search(query, &top)?.into_iter().map(|(_, address)| address).collect())
+            }
         }
-        searcher.search(query, &top.order_by_score())
     }
 
-    /// The first `wanted` that `keep` accepts; inside a group of equal scores, in order of package.
-    fn kept<'f, T>(
+    /// Keeps candidates until there are `wanted`; equals stand in the order of their packages.
+    fn weighed<T>(
         &self,
         searcher: &Searcher,
-        groups: impl Iterator<Item = &'f [(f32, DocAddress)]>,
+        hits: &[ranking::Hit],
         wanted: usize,
-        keep: &mut impl FnMut(f32, Stored) -> Option<T>,
-    ) -> tantivy::Result<Vec<T>> {
-        let mut kept = Vec::new();
-        for equal in groups {
+        kept: &mut Vec<T>,
+        keep: &mut impl FnMut(Place, Stored) -> Option<T>,
+    ) -> tantivy::Result<()> {
+        for equal in hits.chunk_by(|a, b| a.score == b.score && a.name == b.name) {
             if kept.len() >= wanted {
                 break;
             }
             let mut stored = Vec::with_capacity(equal.len());
-            for (_, address) in equal {
-                stored.push(self.stored(searcher, *address)?);
+            for hit in equal {
+                stored.push((hit, self.stored(searcher, hit.address)?));
             }
-            stored.sort_by(|a, b| a.package.cmp(&b.package));
-            kept.extend(stored.into_iter().filter_map(|stored| keep(equal[0].0, stored)));
+            stored.sort_by(|a, b| a.1.package.cmp(&b.1.package));
+            kept.extend(stored.into_iter().filter_map(|(hit, stored)| {
+                keep(Place { score: hit.score, evidence: Some(hit.evidence) }, stored)
+            }));
         }
-        kept.truncate(wanted);
-        Ok(kept)
+        Ok(())
+    }
+
+    /// Keeps what stands after the candidates, or everything when there are none.
+    fn follow_on<T>(
+        &self,
+        searcher: &Searcher,
+        wanted: usize,
+        order: (&BoxedQuery, Order),
+        seen: &[DocAddress],
+        kept: &mut Vec<T>,
+        keep: &mut impl FnMut(Place, Stored) -> Option<T>,
+    ) -> tantivy::Result<()> {
+        let mut done = 0;
+        let mut count = (wanted + seen.len()).clamp(FOLLOWING_FIRST, CANDIDATES_MAX);
+        loop {
+            let found = self.ordered(searcher, order, count)?;
+            for address in found.iter().skip(done) {
+                if kept.len() >= wanted {
+                    return Ok(());
+                }
+                if seen.binary_search(address).is_err() {
+                    let place = Place { score: 0.0, evidence: None };
+                    kept.extend(keep(place, self.stored(searcher, *address)?));
+                }
+            }
+            if found.len() < count || count == CANDIDATES_MAX {
+                return Ok(());
+            }
+            done = found.len();
+            count = CANDIDATES_MAX;
+        }
     }
 
     fn stored(&self, searcher: &Searcher, address: DocAddress) -> tantivy::Result<Stored> {

@@ -46,12 +46,20 @@ pub(crate) fn near(
     if errors == 0 {
         return Ok(Vec::new());
     }
-    let automaton = Levenshtein(builder(errors).build_dfa(word));
+    walked(searcher, fields, &Levenshtein(builder(errors).build_dfa(word)))
+}
+
+/// Every term of `fields` that the automaton accepts.
+fn walked(
+    searcher: &Searcher,
+    fields: &[Field],
+    automaton: &Levenshtein,
+) -> tantivy::Result<Vec<Near>> {
     let mut found: BTreeMap<String, (u8, u32)> = BTreeMap::new();
     for segment in searcher.segment_readers() {
         for &field in fields {
             let inverted = segment.inverted_index(field)?;
-            let mut terms = inverted.terms().search(&automaton).into_stream()?;
+            let mut terms = inverted.terms().search(automaton).into_stream()?;
             while let Some((term, info)) = terms.next() {
                 let Ok(term) = std::str::from_utf8(term) else { continue };
                 if found.len() >= TERMS_MAX {
@@ -66,31 +74,101 @@ pub(crate) fn near(
     Ok(ordered(found))
 }
 
-/// Every term of `field` that starts with `prefix`, shortest first; `errors` counts the letters
-/// that were not typed yet.
+/// The `most` shortest terms of `field` that start with `prefix` and are longer; `errors` counts
+/// the letters that were not typed yet.
 pub(crate) fn starting_with(
     searcher: &Searcher,
     field: Field,
     prefix: &str,
+    most: usize,
 ) -> tantivy::Result<Vec<Near>> {
-    // Terms are valid UTF-8, in which 0xff never occurs.
-    let mut end = prefix.as_bytes().to_vec();
-    end.push(0xff);
+    let end = after(prefix);
+    let mut found: Vec<Near> = Vec::new();
+    for segment in searcher.segment_readers() {
+        let inverted = segment.inverted_index(field)?;
+        let mut terms = inverted.terms().range().gt(prefix).lt(&end).into_stream()?;
+        let mut looked = 0;
+        while looked < TERMS_MAX
+            && let Some((term, info)) = terms.next()
+        {
+            looked += 1;
+            let errors = u8::try_from(term.len() - prefix.len()).unwrap_or(u8::MAX);
+            let worst = found.get(most.wrapping_sub(1)).map_or(u8::MAX, |near| near.errors);
+            if found.len() >= most && errors >= worst {
+                continue;
+            }
+            let Ok(term) = std::str::from_utf8(term) else { continue };
+            if let Some(known) = found.iter_mut().find(|near| near.term == term) {
+                known.documents = known.documents.saturating_add(info.doc_freq);
+                continue;
+            }
+            let near = Near { term: term.to_owned(), errors, documents: info.doc_freq };
+            let at = found.partition_point(|known| known.errors <= errors);
+            found.insert(at, near);
+            found.truncate(most);
+        }
+    }
+    Ok(found)
+}
+
+/// The `most` terms of `field` in widest use that start with `prefix` and are longer.
+pub(crate) fn common_from(
+    searcher: &Searcher,
+    field: Field,
+    prefix: &str,
+    most: usize,
+) -> tantivy::Result<Vec<Near>> {
+    let end = after(prefix);
     let mut found: BTreeMap<String, (u8, u32)> = BTreeMap::new();
     for segment in searcher.segment_readers() {
         let inverted = segment.inverted_index(field)?;
-        let mut terms = inverted.terms().range().ge(prefix).lt(&end).into_stream()?;
-        while let Some((term, info)) = terms.next() {
+        let mut terms = inverted.terms().range().gt(prefix).lt(&end).into_stream()?;
+        let mut looked = 0;
+        while looked < TERMS_MAX
+            && let Some((term, info)) = terms.next()
+        {
+            looked += 1;
             let Ok(term) = std::str::from_utf8(term) else { continue };
-            if found.len() >= TERMS_MAX {
-                break;
-            }
-            let missing = u8::try_from(term.len() - prefix.len()).unwrap_or(u8::MAX);
-            let entry = found.entry(term.to_owned()).or_insert((missing, 0));
+            let entry = found.entry(term.to_owned()).or_insert((0, 0));
             entry.1 = entry.1.saturating_add(info.doc_freq);
         }
     }
-    Ok(ordered(found))
+    let mut common = ordered(found);
+    common.truncate(most);
+    Ok(common)
+}
+
+/// The end of all terms that start with `prefix`: they are UTF-8, in which 0xff never occurs.
+fn after(prefix: &str) -> Vec<u8> {
+    let mut end = prefix.as_bytes().to_vec();
+    end.push(0xff);
+    end
+}
+
+/// The names at most two errors away from one that was typed, and how many.
+pub(crate) struct NameErrors(Levenshtein);
+
+impl NameErrors {
+    /// For the name `key`; `None` when it is too short for errors.
+    pub(crate) fn of(key: &str) -> Option<Self> {
+        match errors_allowed(key.chars().count()) {
+            0 => None,
+            errors => Some(Self(Levenshtein(builder(errors).build_dfa(key)))),
+        }
+    }
+
+    /// The terms of `field` within the errors allowed, fewest errors first.
+    pub(crate) fn names(&self, searcher: &Searcher, field: Field) -> tantivy::Result<Vec<Near>> {
+        walked(searcher, &[field], &self.0)
+    }
+
+    /// How many errors away `key` is; `None` when it is further than allowed.
+    pub(crate) fn count(&self, key: &str) -> Option<u8> {
+        match self.0.0.eval(key) {
+            Distance::Exact(errors) => Some(errors),
+            Distance::AtLeast(_) => None,
+        }
+    }
 }
 
 fn ordered(found: BTreeMap<String, (u8, u32)>) -> Vec<Near> {

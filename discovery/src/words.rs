@@ -109,7 +109,8 @@ pub(crate) fn pieces(word: &str) -> Vec<String> {
     pieces
 }
 
-fn parts(name: &str) -> impl Iterator<Item = &str> {
+/// The parts of a name, between what is neither letter nor digit.
+pub(crate) fn parts(name: &str) -> impl Iterator<Item = &str> {
     name.split(|c| !is_word_char(c)).filter(|part| !part.is_empty())
 }
 

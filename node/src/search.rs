@@ -11,7 +11,8 @@ use catalog::profile::Profile;
 use catalog::release::{PackageId, PackageKind, ReleaseId};
 use catalog::resolve::Fit;
 use catalog::store::StoreError;
-use catalog_discovery::{FollowError, IndexError, Query};
+pub use catalog_discovery::Sort;
+use catalog_discovery::{FollowError, IndexError, Query, Typing};
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +42,9 @@ pub struct Found {
     pub hits: Vec<Hit>,
     /// Whether there are more than asked for.
     pub more: bool,
+    /// The words that were searched for instead, when the catalog does not know those of the query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meant: Option<String>,
     /// How long it took, in microseconds.
     pub took_us: u64,
 }
@@ -64,6 +68,18 @@ pub struct Hit {
     pub fit: Option<Fit>,
     /// How well it answers; comparable only inside one answer.
     pub score: f32,
+    /// What adds up to the score, when that was asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub why: Vec<Clue>,
+}
+
+/// One thing that speaks for a package, or against it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Clue {
+    /// What it is.
+    pub name: String,
+    /// What it adds to the score.
+    pub adds: f32,
 }
 
 /// A search that begins when it is awaited.
@@ -74,6 +90,9 @@ pub struct Search {
     kind: Option<PackageKind>,
     publisher: Option<PublisherId>,
     fits: Fits,
+    sort: Sort,
+    typing: Typing,
+    explain: bool,
     offset: usize,
     limit: usize,
 }
@@ -93,6 +112,9 @@ impl Node {
             kind: None,
             publisher: None,
             fits: Fits::Any,
+            sort: Sort::default(),
+            typing: Typing::Done,
+            explain: false,
             offset: 0,
             limit: 20,
         }
@@ -121,6 +143,24 @@ impl Search {
     /// Only packages with a variant for such a machine.
     pub fn fits_profile(mut self, profile: Profile) -> Self {
         self.fits = Fits::On(Box::new(profile));
+        self
+    }
+
+    /// In this order; the best answer first unless said.
+    pub fn sort(mut self, sort: Sort) -> Self {
+        self.sort = sort;
+        self
+    }
+
+    /// The last word is still being typed: it also stands for what begins so.
+    pub fn prefix(mut self) -> Self {
+        self.typing = Typing::Going;
+        self
+    }
+
+    /// Says of each package why it stands where it does.
+    pub fn explain(mut self) -> Self {
+        self.explain = true;
         self
     }
 
@@ -153,11 +193,17 @@ impl Search {
             query.publisher = self.publisher;
             query.fits = profile;
             query.petnames = petnames.collect();
+            query.sort = self.sort;
+            query.typing = self.typing;
             query.offset = self.offset;
             query.limit = self.limit;
             let found = index.find(store, &query)?;
             let hits = found.hits.into_iter().map(|hit| {
+                let evidence = hit.evidence.filter(|_| self.explain);
+                let parts = evidence.iter().flat_map(|evidence| evidence.parts());
+                let why = parts.map(|(clue, adds)| Clue { name: clue.name().to_owned(), adds });
                 Ok(Hit {
+                    why: why.collect(),
                     reference: shown::package(store, &hit.package())?,
                     package: hit.package(),
                     version: hit.release.version,
@@ -169,7 +215,8 @@ impl Search {
                 })
             });
             let hits = hits.collect::<Result<_, StoreError>>()?;
-            Ok(Found { hits, more: found.more, took_us: began.elapsed().as_micros() as u64 })
+            let took_us = began.elapsed().as_micros() as u64;
+            Ok(Found { hits, more: found.more, meant: found.meant, took_us })
         })
         .await
     }

@@ -23,9 +23,11 @@ pub struct ChoiceArgs {
 #[command(after_help = "Examples:\n  \
     catalog search \"graph database\" --fits this\n  \
     catalog search grahp --kind service        typing mistakes are forgiven\n  \
+    catalog search 'graph \"side by side\" -server tag:sql license:MIT size:<10MiB'\n  \
     catalog search vector --format plain | catalog install -")]
 pub struct SearchArgs {
-    /// Words to look for; without any, everything is listed
+    /// Words to look for; without any, everything is listed. "these words" stand side by side,
+    /// -this is left out (after `--`, or in quotes after another word); kind:, tag:, license:, publisher: and size:<10MiB narrow further
     pub text: Vec<String>,
     /// Only app-fragment, service, client, asset, model, profile or node-set
     #[arg(long)]
@@ -36,6 +38,15 @@ pub struct SearchArgs {
     /// Only this publisher: a petname or `cat1…`
     #[arg(long)]
     pub publisher: Option<String>,
+    /// In this order: relevance, recent or small
+    #[arg(long)]
+    pub sort: Option<String>,
+    /// Take the last word for the beginning of one, as while typing
+    #[arg(long)]
+    pub prefix: bool,
+    /// Say of each package why it stands where it does
+    #[arg(long)]
+    pub explain: bool,
     /// At most this many results
     #[arg(long, default_value_t = 20)]
     pub limit: usize,

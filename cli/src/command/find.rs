@@ -4,7 +4,7 @@ use catalog::release::Release;
 use catalog::resolve::Fit;
 use catalog_node::control::requests::{Fits, Info, Search};
 use catalog_node::info;
-use catalog_node::search::{Found, Hit};
+use catalog_node::search::{Clue, Found, Hit};
 use serde_json::{Value, json};
 
 use super::publish::counted;
@@ -28,10 +28,17 @@ pub fn search(session: &Session, args: &SearchArgs) -> Result<(), Stop> {
         publisher: args.publisher.clone(),
         limit: args.limit,
         offset: args.offset,
+        sort: args.sort.clone(),
+        prefix: args.prefix,
+        explain: args.explain,
     };
     let found = session.ask(async |control| Ok(control.ask(&request).await?))?;
     if found.hits.is_empty() {
         session.screen.say(&Line::from("nothing found; catalog peer add brings more packages"));
+    }
+    if let Some(meant) = &found.meant {
+        let words = format!("some of these words are in no package; searched for `{meant}` too");
+        session.screen.say(&Line::new().ink(Ink::Dim, words));
     }
     session.screen.emit(&Hits(found))
 }
@@ -54,6 +61,7 @@ impl Document for Hits {
         json!({
             "hits": self.rows(),
             "more": self.0.more,
+            "meant": self.0.meant,
             "took_us": self.0.took_us,
         })
     }
@@ -82,6 +90,15 @@ impl Document for Hits {
             table.row(cells);
         }
         let mut lines = table.lines(0);
+        for hit in hits.iter().filter(|hit| !hit.why.is_empty()) {
+            lines.push(Line::new());
+            lines.push(
+                Line::new()
+                    .ink(Ink::Strong, &hit.reference)
+                    .text(format!("   score {:.2}", hit.score)),
+            );
+            lines.extend(why(&hit.why).lines(2));
+        }
         if self.0.more {
             let more = format!("there are more: --offset {} or --limit", hits.len());
             lines.push(Line::new().ink(Ink::Dim, more));
@@ -96,6 +113,17 @@ impl Document for Hits {
     fn rows(&self) -> Option<Vec<Value>> {
         Some(self.0.hits.iter().map(Self::row).collect())
     }
+}
+
+/// What adds up to a score, what adds most first.
+fn why(clues: &[Clue]) -> Table {
+    let mut clues: Vec<&Clue> = clues.iter().collect();
+    clues.sort_by(|a, b| b.adds.abs().total_cmp(&a.adds.abs()));
+    let mut table = Table::bare();
+    for clue in clues {
+        table.row([Line::from(format!("{:+.2}", clue.adds)), Line::from(&clue.name)]);
+    }
+    table
 }
 
 /// How well something fits, in its colour.

@@ -4,5 +4,7 @@
 
 mod common;
 mod follow;
+mod hostile;
 mod index;
+mod language;
 mod search;

@@ -5,7 +5,7 @@ use catalog::profile::{Facts, Profile};
 use catalog::release::{PackageKind, Release};
 use catalog::resolve::Fit;
 use catalog::variant::Variant;
-use catalog_discovery::{Index, LIMIT_MAX, Query};
+use catalog_discovery::{Index, LIMIT_MAX, Query, Typing};
 use proptest::prelude::*;
 
 fn first(index: &Index, text: &str) -> String {
@@ -178,13 +178,36 @@ fn a_question_beyond_every_bound_is_still_answered() {
     let dir = tempfile::tempdir().unwrap();
     let index = index(dir.path());
     let long = "graph ".repeat(100_000);
-    assert_eq!(first(&index, &long), "graph-notes");
+    assert_eq!(first(&index, &long), first(&index, "graph graph"));
     let words: Vec<String> = (0..10_000).map(|n| format!("word{n}")).collect();
     assert!(ask(&index, &words.join(" ")).is_empty());
     let everything = Query { offset: usize::MAX, limit: usize::MAX, ..Query::new("") };
     assert!(index.search(&everything).unwrap().hits.is_empty());
     let many = Query { limit: usize::MAX, ..Query::new("") };
     assert!(index.search(&many).unwrap().hits.len() <= LIMIT_MAX);
+}
+
+/// What is asked after each key: the names come before the words are whole.
+#[test]
+fn the_last_word_may_still_be_typed() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = index(dir.path());
+    let typed = |text: &str| {
+        let found = index.search(&Query { typing: Typing::Going, ..Query::new(text) }).unwrap();
+        names(&found).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    for (text, name) in [
+        ("gr", "graphdb"),
+        ("graph-n", "graph-notes"),
+        ("relational dat", "postgresql"),
+        ("speech te", "whisper-tiny"),
+        ("converts im", "imagemagick"),
+    ] {
+        assert_eq!(typed(text).first().map(String::as_str), Some(name), "{text:?}");
+    }
+    // "im" is no word here: only what is being typed stands for images.
+    assert!(typed("im").contains(&"libpng16".to_owned()));
+    assert!(typed("").len() == packages().len());
 }
 
 #[test]

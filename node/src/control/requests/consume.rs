@@ -18,7 +18,7 @@ use crate::Node;
 use crate::fetch::{Fetched, TransferProgress};
 use crate::info::{self, Explained};
 use crate::install::{Installed, ListRow, Removed, RolledBack};
-use crate::search::Found;
+use crate::search::{Found, Sort};
 use crate::update::Updated;
 
 /// Finds packages.
@@ -36,6 +36,15 @@ pub struct Search {
     pub limit: usize,
     /// Passes over the first so many.
     pub offset: usize,
+    /// `relevance`, `recent` or `small`.
+    #[serde(default)]
+    pub sort: Option<String>,
+    /// The last word also stands for what begins so.
+    #[serde(default)]
+    pub prefix: bool,
+    /// Says of each package why it stands where it does.
+    #[serde(default)]
+    pub explain: bool,
 }
 
 /// What something is to fit.
@@ -62,6 +71,15 @@ impl Answer for Search {
         if let Some(name) = &self.publisher {
             search = search.publisher(publisher(node, name)?);
         }
+        if let Some(sort) = &self.sort {
+            search = search.sort(sort_of(sort)?);
+        }
+        if self.prefix {
+            search = search.prefix();
+        }
+        if self.explain {
+            search = search.explain();
+        }
         search = match self.fits {
             None => search,
             Some(Fits::Here) => search.fits(),
@@ -69,6 +87,11 @@ impl Answer for Search {
         };
         search.await.map_err(|error| error.blame())
     }
+}
+
+fn sort_of(text: &str) -> Result<Sort, Failure> {
+    read("an order", text, Code::USAGE)
+        .map_err(|failure| failure.hint("relevance, recent or small"))
 }
 
 pub(super) fn kind_of(text: &str) -> Result<PackageKind, Failure> {

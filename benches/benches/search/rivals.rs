@@ -1,0 +1,82 @@
+//! Other engines, asked the same queries over the same packages in processes of their own.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use catalog_tests::skip::skip;
+use serde_json::{Value, json};
+
+use crate::answers::Answers;
+use crate::debian::Package;
+use crate::queries::Query;
+
+/// Asks them.
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/rivals/search.py");
+/// The code with which the script ends when the engine is not installed.
+const MISSING: i32 = 3;
+/// Pythons that may have an engine's module.
+const PYTHONS: [&str; 2] = ["python3", "/usr/bin/python3"];
+/// Every so many-th query is put to an engine that takes most of a second for each.
+const SLOW_EVERY: usize = 10;
+
+/// How much of the queries an engine is asked.
+pub fn every(engine: &str) -> usize {
+    if engine == "apt-cache" { SLOW_EVERY } else { 1 }
+}
+
+/// What `engine` answers; `None`, said loudly, where it is not installed.
+pub fn ask(
+    engine: &str,
+    packages: &[Package],
+    queries: &[&Query],
+    work: &Path,
+    lists: &Path,
+) -> Option<Answers> {
+    let lines = |rows: Vec<Value>| rows.iter().map(|row| format!("{row}\n")).collect::<String>();
+    let texts = packages.iter().map(|package| {
+        json!({
+            "name": package.name,
+            "summary": package.summary,
+            "tags": package.tags.join(" "),
+            "description": package.description,
+        })
+    });
+    let [corpus, asked] = ["corpus.jsonl", "queries.jsonl"].map(|name| work.join(name));
+    fs::write(&corpus, lines(texts.collect())).unwrap();
+    let texts = queries.iter().map(|query| json!({ "text": query.text }));
+    fs::write(&asked, lines(texts.collect())).unwrap();
+    for python in PYTHONS {
+        let mut command = Command::new(python);
+        command.arg(SCRIPT).arg(engine).args([&corpus, &asked]).arg(work.join(engine)).arg(lists);
+        let Ok(output) = command.output() else { continue };
+        if output.status.code() == Some(MISSING) {
+            continue;
+        }
+        if !output.status.success() {
+            let words = String::from_utf8_lossy(&output.stderr);
+            skip(engine, words.lines().last().unwrap_or_default());
+            return None;
+        }
+        return Some(read(engine, &String::from_utf8_lossy(&output.stdout)));
+    }
+    skip(engine, "no Python here has it");
+    None
+}
+
+fn read(engine: &str, output: &str) -> Answers {
+    let mut rows = output.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let about = rows.next().unwrap();
+    let mut answers = Answers {
+        engine: engine.to_owned(),
+        build_s: about["build_s"].as_f64().unwrap(),
+        bytes: about["bytes"].as_u64().unwrap(),
+        ..Answers::default()
+    };
+    for row in rows {
+        let hits = row["hits"].as_array().unwrap().iter();
+        answers.hits.push(hits.map(|hit| hit.as_str().unwrap().to_owned()).collect());
+        answers.us.push(row["us"].as_f64().unwrap());
+    }
+    answers
+}

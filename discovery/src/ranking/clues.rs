@@ -1,0 +1,303 @@
+//! Looks at each candidate and writes down what speaks for it.
+
+use std::collections::HashSet;
+
+use tantivy::columnar::Column;
+use tantivy::postings::Postings as _;
+use tantivy::schema::IndexRecordOption;
+use tantivy::{DocAddress, DocSet as _, Searcher, SegmentReader, TERMINATED};
+
+use crate::evidence::{Clue, Evidence};
+use crate::letters;
+use crate::ranking::Hit;
+use crate::ranking::asked::{Asked, Place};
+use crate::ranking::candidates::Candidates;
+use crate::schema::{Fields, LETTERS, TWIN};
+use crate::words;
+
+/// How soon a word that is repeated stops to count: BM25's `k1`.
+const REPEATED: f32 = 1.2;
+/// How much a long text is held against its words: BM25's `b`, for each place.
+const LENGTH: [f32; Place::COUNT] = [0.5, 0.6, 0.25, 0.6];
+/// Errors in a name are looked at up to this difference of lengths.
+const ERRORS_MAX: usize = 2;
+/// Last parts of names of what comes with another package, and is rarely what was meant.
+const COMPANIONS: [&str; 12] = [
+    "common", "data", "dbg", "dbgsym", "debug", "dev", "devel", "doc", "docs", "examples", "prof",
+    "tests",
+];
+
+/// What one word of the query adds to one candidate.
+#[derive(Clone, Copy, Default)]
+struct Share {
+    places: [f32; Place::COUNT],
+    /// The surest reading that was found.
+    weight: f32,
+}
+
+/// The columns of one segment that are read for each candidate.
+struct Columns {
+    letters: Column<u64>,
+    twin: Column<u64>,
+    summary: Option<tantivy::fieldnorm::FieldNormReader>,
+    all: Option<tantivy::fieldnorm::FieldNormReader>,
+}
+
+/// The candidates with their evidence, in no order.
+pub(super) fn weigh(
+    searcher: &Searcher,
+    fields: &Fields,
+    asked: &Asked,
+    candidates: &Candidates,
+) -> tantivy::Result<Vec<Hit>> {
+    let shares = shares(searcher, fields, asked, &candidates.addresses)?;
+    let columns = searcher.segment_readers().iter().map(|segment| Columns::open(segment, fields));
+    let columns = columns.collect::<tantivy::Result<Vec<_>>>()?;
+    let query = Query::new(asked, candidates);
+    let count = asked.words.len();
+    let mut hits = Vec::with_capacity(candidates.addresses.len());
+    for (at, &address) in candidates.addresses.iter().enumerate() {
+        let columns = &columns[address.segment_ord as usize];
+        let mut evidence = Evidence::new(asked.reads);
+        let mut name = String::new();
+        letters::unpack(columns.letters.values_for_doc(address.doc_id), &mut name);
+        let length = |norms: &Option<tantivy::fieldnorm::FieldNormReader>| {
+            norms.as_ref().map_or(0.0, |norms| norms.fieldnorm(address.doc_id) as f32)
+        };
+        evidence.set(Clue::SummaryLength, length(&columns.summary) / 10.0);
+        evidence.set(Clue::TextLength, (1.0 + length(&columns.all)).ln() / 5.0);
+        query.name(&name, &mut evidence);
+        query.words(&shares[at * count..(at + 1) * count], &mut evidence);
+        let twin = columns.twin.first(address.doc_id).unwrap_or(0);
+        hits.push(Hit { address, score: 0.0, evidence, name, twin });
+    }
+    relatives(&mut hits);
+    for hit in &mut hits {
+        hit.score = hit.evidence.score();
+    }
+    Ok(hits)
+}
+
+impl Columns {
+    fn open(segment: &SegmentReader, fields: &Fields) -> tantivy::Result<Self> {
+        Ok(Self {
+            letters: segment.fast_fields().u64(LETTERS)?,
+            twin: segment.fast_fields().u64(TWIN)?,
+            summary: segment.get_fieldnorms_reader(fields.summary).ok(),
+            all: segment.get_fieldnorms_reader(fields.all).ok(),
+        })
+    }
+}
+
+/// What every word adds to every candidate: one row of words for each.
+fn shares(
+    searcher: &Searcher,
+    fields: &Fields,
+    asked: &Asked,
+    addresses: &[DocAddress],
+) -> tantivy::Result<Vec<Share>> {
+    let count = asked.words.len();
+    let mut shares = vec![Share::default(); addresses.len() * count];
+    let lengths = [fields.name, fields.summary, fields.keywords, fields.all].map(|field| {
+        let segments = searcher.segment_readers().iter();
+        let sums = segments.map(|segment| {
+            let tokens = segment.inverted_index(field).map_or(0, |index| index.total_num_tokens());
+            (tokens, u64::from(segment.max_doc()))
+        });
+        let (tokens, documents) = sums.fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+        (field, (tokens as f32 / documents.max(1) as f32).max(0.1))
+    });
+    for (ordinal, segment) in searcher.segment_readers().iter().enumerate() {
+        let start = addresses.partition_point(|a| (a.segment_ord as usize) < ordinal);
+        let end = addresses.partition_point(|a| a.segment_ord as usize <= ordinal);
+        if start == end {
+            continue;
+        }
+        for list in &asked.lists {
+            let Some(info) = &list.infos[ordinal] else { continue };
+            let inverted = segment.inverted_index(list.field)?;
+            let mut postings =
+                inverted.read_postings_from_terminfo(info, IndexRecordOption::WithFreqs)?;
+            let length = lengths.iter().find(|(field, _)| *field == list.field);
+            let norms = match length {
+                Some((field, mean)) => Some((segment.get_fieldnorms_reader(*field)?, *mean)),
+                None => None,
+            };
+            // A guess is as rare as the word that it stands for: otherwise the rarest guess, which is
+            // the least likely, would count most.
+            let rarity = if list.guess { asked.words[list.word].rarity } else { list.rarity };
+            let b = LENGTH[list.place as usize];
+            for (at, address) in (start..end).zip(&addresses[start..end]) {
+                let mut document = postings.doc();
+                if document < address.doc_id {
+                    document = postings.seek(address.doc_id);
+                }
+                if document == TERMINATED {
+                    break;
+                }
+                if document != address.doc_id {
+                    continue;
+                }
+                let often = postings.term_freq() as f32;
+                let length = norms.as_ref().map_or(1.0, |(norms, mean)| {
+                    1.0 - b + b * norms.fieldnorm(document) as f32 / mean
+                });
+                let counted = often * (1.0 + REPEATED) / (often + REPEATED * length);
+                let share = &mut shares[at * count + list.word];
+                let place = &mut share.places[list.place as usize];
+                *place = place.max(list.weight * rarity * counted);
+                share.weight = share.weight.max(list.weight);
+            }
+        }
+    }
+    Ok(shares)
+}
+
+/// The query, ready to be held against names.
+struct Query<'a> {
+    asked: &'a Asked,
+    candidates: &'a Candidates,
+    rarity: f32,
+    /// Some twenty: a set would be slower than a look at each.
+    pieces: Vec<[u8; 3]>,
+    /// Every reading of every word.
+    readings: HashSet<&'a str>,
+}
+
+impl<'a> Query<'a> {
+    fn new(asked: &'a Asked, candidates: &'a Candidates) -> Self {
+        let readings = asked.words.iter().flat_map(|word| &word.readings);
+        let words = asked.words.iter().map(|word| word.text.as_str());
+        Self {
+            asked,
+            candidates,
+            rarity: asked.rarity(),
+            pieces: pieces(&asked.key).collect(),
+            readings: readings.map(|reading| reading.text.as_str()).chain(words).collect(),
+        }
+    }
+
+    /// What the name says.
+    fn name(&self, name: &str, evidence: &mut Evidence) {
+        let asked = self.asked;
+        let key = words::key(name);
+        evidence.set(Clue::NameLength, key.len() as f32 / 20.0);
+        if asked.key.is_empty() {
+            return;
+        }
+        evidence.set(Clue::ExactName, f32::from(name == asked.text));
+        evidence.set(Clue::ExactKey, f32::from(key == asked.key));
+        let reordered = asked.words.len() > 1
+            && key.len() == asked.key.len()
+            && words::sorted_key(name) == asked.sorted_key;
+        evidence.set(Clue::ExactParts, f32::from(reordered));
+        if key.len().abs_diff(asked.key.len()) <= ERRORS_MAX
+            && let Some(errors) = &self.candidates.errors
+        {
+            let alone = f32::from(!self.candidates.any_begins);
+            match errors.count(&key) {
+                Some(1) => {
+                    evidence.set(Clue::OneError, 1.0);
+                    evidence.set(Clue::OnlyErrors, 2.0 * alone);
+                }
+                Some(2) => {
+                    evidence.set(Clue::TwoErrors, 1.0);
+                    evidence.set(Clue::OnlyErrors, alone);
+                }
+                _ => {}
+            }
+        }
+        let mut theirs = 0;
+        let both =
+            pieces(&key).inspect(|_| theirs += 1).filter(|p| self.pieces.contains(p)).count();
+        evidence
+            .set(Clue::Likeness, 2.0 * both as f32 / (theirs + self.pieces.len()).max(1) as f32);
+        if key.starts_with(&asked.key) {
+            evidence.set(Clue::Begins, 1.0);
+            evidence.set(Clue::BegunShare, asked.key.len() as f32 / key.len() as f32);
+        }
+        let (mut parts, mut said) = (0, 0);
+        for part in words::parts(name) {
+            parts += 1;
+            said += u16::from(self.readings.contains(part));
+        }
+        evidence.set(Clue::NameShare, f32::from(said) / f32::from(parts.max(1_u16)));
+        let last = name.rsplit(['-', '.', '_']).next().unwrap_or_default();
+        evidence.set(Clue::Companion, f32::from(COMPANIONS.contains(&last)));
+    }
+
+    /// What the words say.
+    fn words(&self, shares: &[Share], evidence: &mut Evidence) {
+        let (mut found, mut above, mut weights) = (0, 0, 0.0);
+        let mut weakest = f32::MAX;
+        for (at, (share, word)) in shares.iter().zip(&self.asked.words).enumerate() {
+            let [name, summary, keywords, all] = share.places.map(|value| value / self.rarity);
+            evidence.add(Clue::InName, name);
+            evidence.add(Clue::InSummary, summary);
+            evidence.add(Clue::InKeywords, keywords);
+            evidence.add(Clue::InAll, all);
+            let best = name.max(summary).max(keywords).max(all);
+            evidence.add(Clue::InBest, best);
+            weakest = weakest.min(best * self.rarity / word.rarity);
+            above += usize::from(summary > 0.0);
+            if best == 0.0 {
+                continue;
+            }
+            found += 1;
+            weights += share.weight;
+            evidence.add(Clue::Coverage, word.rarity / self.rarity);
+            if name > 0.0 || summary > 0.0 {
+                evidence.add(Clue::CoverageAbove, word.rarity / self.rarity);
+            }
+            if at == 0 {
+                evidence.set(Clue::FirstWord, 1.0);
+            }
+        }
+        let count = shares.len().max(1) as f32;
+        evidence.set(Clue::Weakest, if found > 0 { weakest } else { 0.0 });
+        evidence.set(Clue::SummaryCovers, f32::from(above == shares.len() && above > 0));
+        let share = above as f32 / evidence.value(Clue::SummaryLength).mul_add(10.0, 1.0);
+        evidence.set(Clue::SummaryShare, share);
+        evidence.set(Clue::CoversAll, f32::from(found == shares.len() && found > 0));
+        evidence.set(Clue::Missing, (shares.len() - found) as f32 / count);
+        evidence.set(Clue::Certainty, if found > 0 { weights / found as f32 } else { 0.0 });
+    }
+}
+
+/// Says which candidates belong to another one, by their names: `graphdb-doc` extends `graphdb`.
+fn relatives(hits: &mut [Hit]) {
+    let mut order: Vec<usize> = (0..hits.len()).collect();
+    order.sort_by(|&a, &b| hits[a].name.cmp(&hits[b].name));
+    let mut open: Vec<usize> = Vec::new();
+    for at in order {
+        let extends = |short: &str, long: &str| {
+            long.strip_prefix(short).is_some_and(|rest| rest.starts_with(['-', '.', '_']))
+        };
+        while let Some(&last) = open.last() {
+            if hits[at].name.starts_with(hits[last].name.as_str()) {
+                break;
+            }
+            open.pop();
+        }
+        for &shorter in &open {
+            if extends(&hits[shorter].name, &hits[at].name) {
+                hits[at].evidence.set(Clue::Extends, 1.0);
+                hits[shorter].evidence.add(Clue::Extended, 1.0);
+            }
+        }
+        open.push(at);
+    }
+    for hit in hits {
+        let count = hit.evidence.value(Clue::Extended);
+        hit.evidence.set(Clue::Extended, (1.0 + count).ln() / 3.0);
+    }
+}
+
+/// Three letters at a time, with the ends of the name.
+fn pieces(key: &str) -> impl Iterator<Item = [u8; 3]> {
+    let byte = |at: usize| match at {
+        0 => b'^',
+        at => key.as_bytes().get(at - 1).copied().unwrap_or(b'$'),
+    };
+    (0..key.len()).map(move |at| [byte(at), byte(at + 1), byte(at + 2)])
+}
