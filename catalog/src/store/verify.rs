@@ -13,13 +13,14 @@ mod own;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::fmt;
 
 use redb::TableHandle;
 
 use super::batch::record;
 use super::rows::ChangeRow;
-use super::tables::{self, Definition, LogId, all, digest_of, get_number, number};
+use super::tables::{self, Definition, LogId, Tables, all, digest_of, get_number, number};
 use super::{Store, StoreError, View};
 use crate::identity::{KeyState, PublisherId};
 use crate::statement::{SealedStatement, Statement, StatementId};
@@ -73,6 +74,18 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database itself cannot be read.
     pub fn verify(&self) -> Result<Vec<StoreFault>, StoreError> {
+        // What is compared and what is derived again are of one moment: nobody writes in between.
+        let Err(ended) = self.write(|tables| {
+            let faults = self.faults(tables);
+            Err::<Infallible, _>(faults.map_or_else(Rehearsed::Failed, Rehearsed::Done))
+        });
+        match ended {
+            Rehearsed::Done(faults) => Ok(faults.into_iter().collect()),
+            Rehearsed::Failed(error) => Err(error),
+        }
+    }
+
+    fn faults(&self, tables: &mut Tables<'_>) -> Result<BTreeSet<StoreFault>, StoreError> {
         let mut check = Check { view: self.read()?, faults: BTreeSet::new() };
         let statements = check.records()?;
         check.leaves(&statements)?;
@@ -80,17 +93,14 @@ impl Store {
         check.changes()?;
         check.publishers(&statements)?;
         check.own_rows()?;
-        let rehearsal = self.write(|tables| Err::<(), _>(check.derived(tables, &statements)));
-        match rehearsal {
-            Ok(()) | Err(Rehearsed::Done) => Ok(check.faults.into_iter().collect()),
-            Err(Rehearsed::Failed(error)) => Err(error),
-        }
+        check.derived(tables, &statements)?;
+        Ok(check.faults)
     }
 }
 
 /// How a transaction ends that is not meant to be kept.
 enum Rehearsed {
-    Done,
+    Done(BTreeSet<StoreFault>),
     Failed(StoreError),
 }
 

@@ -147,3 +147,20 @@ fn rows_of_this_machine_must_at_least_be_readable() {
         edit(&store.0.database, table, b"x", None);
     }
 }
+
+/// What is derived again is derived of what is compared, whoever writes meanwhile.
+#[test]
+fn nothing_is_wrong_with_a_store_that_is_written_to() {
+    let (store, acme) = (store(), publisher("acme"));
+    store.publish(&acme, "graphdb", "1.0.0");
+    std::thread::scope(|scope| {
+        let publishing = scope.spawn(|| {
+            for minor in 1..60 {
+                store.publish(&acme, "graphdb", &format!("1.{minor}.0"));
+            }
+        });
+        while !publishing.is_finished() {
+            assert_eq!(store.verify().unwrap(), []);
+        }
+    });
+}
