@@ -44,7 +44,8 @@ impl Installing {
             .env("CATALOG_TEST_HOME", home)
             .env("CATALOG_TEST_TICKET", ticket)
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            // Why it failed, if it did.
+            .stderr(Stdio::inherit())
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
