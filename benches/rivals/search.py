@@ -99,6 +99,7 @@ def xapian():
 def milli():
     """The engine of Meilisearch."""
     import milli as m
+    os.makedirs(work + '/milli')
     index = m.Index(work + '/milli', 8 << 30)
     index.add_documents([dict(p, id=at) for at, p in enumerate(packages)])
     return lambda text: [packages[int(at)]['name'] for at in index.search(text)[:10]]

@@ -35,18 +35,20 @@ pub(crate) fn errors_allowed(letters: usize) -> u8 {
     }
 }
 
-/// Every term of `fields` within the errors allowed for `word`, fewest errors first, then the most
-/// widely used.
+/// The terms of `fields` that are one error from `word`, or else two if so many are allowed, the
+/// most widely used first. Two are a walk six times as long, and one is what most people make.
 pub(crate) fn near(
     searcher: &Searcher,
     fields: &[Field],
     word: &str,
 ) -> tantivy::Result<Vec<Near>> {
-    let errors = errors_allowed(word.chars().count());
-    if errors == 0 {
-        return Ok(Vec::new());
+    for errors in 1..=errors_allowed(word.chars().count()) {
+        let found = walked(searcher, fields, &Levenshtein(builder(errors).build_dfa(word)))?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
     }
-    walked(searcher, fields, &Levenshtein(builder(errors).build_dfa(word)))
+    Ok(Vec::new())
 }
 
 /// Every term of `fields` that the automaton accepts.
@@ -145,26 +147,36 @@ fn after(prefix: &str) -> Vec<u8> {
     end
 }
 
-/// The names at most two errors away from one that was typed, and how many.
-pub(crate) struct NameErrors(Levenshtein);
+/// The names next to one that was typed: all those one error away, or else two.
+pub(crate) struct NameErrors {
+    automaton: Levenshtein,
+    /// Fewest errors first.
+    pub names: Vec<Near>,
+}
 
 impl NameErrors {
-    /// For the name `key`; `None` when it is too short for errors.
-    pub(crate) fn of(key: &str) -> Option<Self> {
-        match errors_allowed(key.chars().count()) {
-            0 => None,
-            errors => Some(Self(Levenshtein(builder(errors).build_dfa(key)))),
+    /// The terms of `field` next to the name `key`; `None` when it is too short for errors.
+    pub(crate) fn find(
+        searcher: &Searcher,
+        field: Field,
+        key: &str,
+    ) -> tantivy::Result<Option<Self>> {
+        let mut found = None;
+        for errors in 1..=errors_allowed(key.chars().count()) {
+            let automaton = Levenshtein(builder(errors).build_dfa(key));
+            let names = walked(searcher, &[field], &automaton)?;
+            let any = !names.is_empty();
+            found = Some(Self { automaton, names });
+            if any {
+                break;
+            }
         }
-    }
-
-    /// The terms of `field` within the errors allowed, fewest errors first.
-    pub(crate) fn names(&self, searcher: &Searcher, field: Field) -> tantivy::Result<Vec<Near>> {
-        walked(searcher, &[field], &self.0)
+        Ok(found)
     }
 
     /// How many errors away `key` is; `None` when it is further than allowed.
     pub(crate) fn count(&self, key: &str) -> Option<u8> {
-        match self.0.0.eval(key) {
+        match self.automaton.0.eval(key) {
             Distance::Exact(errors) => Some(errors),
             Distance::AtLeast(_) => None,
         }

@@ -13,7 +13,7 @@ use crate::ranking::asked::{Asked, List, Place};
 use crate::ranking::filtered;
 use crate::schema::{Fields, TWIN};
 use crate::silent::Silent;
-use crate::typo::{self, NameErrors, Near};
+use crate::typo::{self, NameErrors};
 use crate::words::WORD_BYTES_MAX;
 
 /// Packages that have every word of the query.
@@ -111,9 +111,9 @@ impl Gatherer<'_> {
             && (words <= 1
                 || !self.asked.text.contains(char::is_whitespace)
                 || (words <= NAME_WORDS_MAX && self.asked.any_unknown))
-            && let Some(errors) = NameErrors::of(key)
+            && let Some(errors) = NameErrors::find(self.searcher, self.fields.key, key)?
         {
-            for name in first(errors.names(self.searcher, self.fields.key)?, NAMES_NEAR) {
+            for name in errors.names.iter().take(NAMES_NEAR) {
                 self.documents(self.fields.key, &name.term, OF_ONE_NAME, &mut named)?;
             }
             found.errors = Some(errors);
@@ -260,11 +260,6 @@ impl Gatherer<'_> {
         });
         Ok(crowds.collect())
     }
-}
-
-fn first(mut names: Vec<Near>, count: usize) -> Vec<Near> {
-    names.truncate(count);
-    names
 }
 
 fn any_of(queries: Vec<Box<dyn Query>>) -> Box<dyn Query> {

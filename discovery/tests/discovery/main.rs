@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+mod fits;
 mod follow;
 mod hostile;
 mod index;
