@@ -123,7 +123,7 @@ def apt_cache():
     return search
 
 
-began = cpu()
+began = time.process_time()
 try:
     search = {'fts5': fts5, 'xapian': xapian, 'milli': milli, 'apt-cache': apt_cache}[engine]()
 except ImportError as missing:
@@ -131,7 +131,7 @@ except ImportError as missing:
     sys.exit(3)
 blocks = (os.stat(os.path.join(folder, name)).st_blocks for folder, _, names in os.walk(work)
           for name in names)
-print(json.dumps(dict(build_s=cpu() - began, bytes=512 * sum(blocks))))
+print(json.dumps(dict(build_s=time.process_time() - began, bytes=512 * sum(blocks))))
 for line in open(queries):
     text = json.loads(line)['text']
     start = cpu()
