@@ -40,10 +40,14 @@ pub fn search(session: &Session, args: &SearchArgs) -> Result<(), Stop> {
         let words = format!("some of these words are in no package; searched for `{meant}` too");
         session.screen.say(&Line::new().ink(Ink::Dim, words));
     }
-    session.screen.emit(&Hits(found))
+    session.screen.emit(&Hits { next: args.offset.saturating_add(found.hits.len()), found })
 }
 
-struct Hits(Found);
+struct Hits {
+    found: Found,
+    /// Where the next page begins.
+    next: usize,
+}
 
 impl Hits {
     fn row(hit: &Hit) -> Value {
@@ -60,14 +64,14 @@ impl Document for Hits {
     fn json(&self) -> Value {
         json!({
             "hits": self.rows(),
-            "more": self.0.more,
-            "meant": self.0.meant,
-            "took_us": self.0.took_us,
+            "more": self.found.more,
+            "meant": self.found.meant,
+            "took_us": self.found.took_us,
         })
     }
 
     fn human(&self) -> Vec<Line> {
-        let hits = &self.0.hits;
+        let hits = &self.found.hits;
         if hits.is_empty() {
             return Vec::new();
         }
@@ -99,19 +103,19 @@ impl Document for Hits {
             );
             lines.extend(why(&hit.why).lines(2));
         }
-        if self.0.more {
-            let more = format!("there are more: --offset {} or --limit", hits.len());
+        if self.found.more {
+            let more = format!("there are more: --offset {} or --limit", self.next);
             lines.push(Line::new().ink(Ink::Dim, more));
         }
         lines
     }
 
     fn plain(&self) -> Vec<String> {
-        self.0.hits.iter().map(|hit| hit.reference.clone()).collect()
+        self.found.hits.iter().map(|hit| hit.reference.clone()).collect()
     }
 
     fn rows(&self) -> Option<Vec<Value>> {
-        Some(self.0.hits.iter().map(Self::row).collect())
+        Some(self.found.hits.iter().map(Self::row).collect())
     }
 }
 
