@@ -6,5 +6,6 @@
 #![allow(clippy::unwrap_used, reason = "a bench that cannot go on has nothing better to do")]
 
 pub mod corpus;
+pub mod debian;
 pub mod measure;
 pub mod servers;

@@ -16,7 +16,6 @@
 #![allow(clippy::unwrap_used, reason = "a bench that cannot go on has nothing better to do")]
 
 mod answers;
-mod debian;
 mod ours;
 mod queries;
 mod rivals;
@@ -25,6 +24,7 @@ mod tune;
 use std::env;
 use std::path::{Path, PathBuf};
 
+use catalog_benches::debian;
 use catalog_tests::skip::skip;
 
 use queries::{Query, Source};

@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use catalog::release::ReleaseId;
+use catalog_benches::debian::{self, Package};
 use catalog_benches::measure::thread_time;
 use catalog_discovery::{Cursor, Doc, Evidence, Index, LIMIT_MAX, Query as Asked};
 
 use crate::answers::{Answers, Score};
-use crate::debian::{self, Package};
 use crate::queries::Query;
 
 /// Rounds of queries before the one that is measured.

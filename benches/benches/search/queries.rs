@@ -5,9 +5,8 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use catalog_benches::debian::Package;
 use catalog_tests::dice::Dice;
-
-use crate::debian::Package;
 
 /// Queries of each class and seed.
 pub const QUERIES: usize = 150;

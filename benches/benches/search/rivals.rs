@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use catalog_benches::debian::Package;
 use catalog_tests::skip::skip;
 use serde_json::{Value, json};
 
 use crate::answers::Answers;
-use crate::debian::Package;
 use crate::queries::Query;
 
 /// Asks them.

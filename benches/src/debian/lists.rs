@@ -9,13 +9,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use catalog::release::{DEPENDENCIES_MAX, Dependency, MirrorHints, Release};
-use catalog::release::{DESCRIPTION_BYTES_MAX, KEYWORDS_MAX, SUMMARY_BYTES_MAX, WORD_BYTES_MAX};
-use catalog::{
-    ByteSize, Digest, PackageKind, PackageName, Permission, PublisherId, Resources, Timestamp,
-    Variant,
-};
-use semver::{Version, VersionReq};
+use catalog::release::{DEPENDENCIES_MAX, DESCRIPTION_BYTES_MAX, Dependency, KEYWORDS_MAX};
+use catalog::release::{Release, SUMMARY_BYTES_MAX, WORD_BYTES_MAX};
+use catalog::{ByteSize, Digest, PackageName, PublisherId};
+use semver::VersionReq;
+
+use super::{Content, paragraphs, plain};
 
 /// Where `apt` keeps its lists.
 pub const LISTS: &str = "/var/lib/apt/lists";
@@ -25,13 +24,18 @@ const HELPER: &str = "/usr/lib/apt/apt-helper";
 /// One package of the index.
 #[derive(Clone, Debug, Default)]
 pub struct Package {
+    /// In the catalog's alphabet.
     pub name: String,
     /// What it was built from: packages of one source are a family.
     pub source: String,
+    /// Such as `games`.
     pub section: String,
     maintainer: String,
+    /// What it is, in a line.
     pub summary: String,
+    /// What it is, at length; empty where the lists say nothing.
     pub description: String,
+    /// Such as `role::program`.
     pub tags: Vec<String>,
     size: u64,
     /// Names it depends on or recommends, that exist.
@@ -179,28 +183,6 @@ fn read(path: &Path) -> Result<String, String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Paragraphs of fields, of which later lines are indented.
-fn paragraphs(text: &str) -> impl Iterator<Item = HashMap<String, String>> {
-    text.split("\n\n").filter(|paragraph| !paragraph.trim().is_empty()).map(|paragraph| {
-        let (mut fields, mut last) = (HashMap::<String, String>::new(), String::new());
-        for line in paragraph.lines() {
-            match line.strip_prefix([' ', '\t']) {
-                Some(more) => {
-                    let value = fields.entry(last.clone()).or_default();
-                    value.push('\n');
-                    value.push_str(more);
-                }
-                None => {
-                    let (field, value) = line.split_once(':').unwrap_or((line, ""));
-                    last = field.to_owned();
-                    fields.insert(last.clone(), value.trim().to_owned());
-                }
-            }
-        }
-        fields
-    })
-}
-
 /// A release of every package, signed for by its maintainer.
 pub fn releases(packages: &[Package]) -> Vec<Release> {
     let publishers: HashMap<&str, PublisherId> =
@@ -215,25 +197,11 @@ pub fn releases(packages: &[Package]) -> Vec<Release> {
             on: None,
         });
         Release {
-            publisher: package.publisher(),
-            seq: 1,
-            time: Timestamp::from_millis(1_780_000_000_000),
-            name: package.name.parse().unwrap(),
-            version: Version::new(1, 0, 0),
-            kind: PackageKind::Service,
             summary: package.summary.clone(),
-            license: "GPL-2.0-or-later".to_owned(),
             keywords: unique(&package.tags),
-            tags: Vec::new(),
-            provides: Vec::new(),
             dependencies: dependencies.collect(),
-            capabilities: BTreeMap::new(),
-            permission: Permission::Public,
-            mirror: MirrorHints::default(),
             description: Some(package.description.clone()).filter(|text| !text.is_empty()),
-            provenance: None,
-            variants: vec![package.variant()],
-            extensions: BTreeMap::new(),
+            ..plain(package.publisher(), package.name.parse().unwrap(), package.content())
         }
     };
     packages.iter().map(release).collect()
@@ -248,19 +216,7 @@ impl Package {
         PublisherId::of_inception(self.maintainer.as_bytes())
     }
 
-    fn variant(&self) -> Variant {
-        let root = Digest::of(self.name.as_bytes());
-        Variant {
-            id: "generic".parse().unwrap(),
-            requires: BTreeMap::new(),
-            prefers: BTreeMap::new(),
-            resources: Resources::default(),
-            fallback: false,
-            quality: 50,
-            root,
-            tree: Digest::of(root.as_bytes()),
-            size: ByteSize::bytes(self.size),
-            files: 1,
-        }
+    fn content(&self) -> Content {
+        Content { root: Digest::of(self.name.as_bytes()), size: ByteSize::bytes(self.size) }
     }
 }

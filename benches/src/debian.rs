@@ -1,0 +1,85 @@
+//! Releases made from a package index of Debian's form: as many, and as large, as real ones.
+
+mod lists;
+
+use std::collections::{BTreeMap, HashMap};
+
+use catalog::release::{MirrorHints, Release};
+use catalog::{
+    ByteSize, Digest, PackageKind, PackageName, Permission, PublisherId, Resources, Timestamp,
+    Variant,
+};
+use semver::Version;
+
+pub use lists::{LISTS, Package, packages, releases};
+
+/// When every release was made.
+const MADE: Timestamp = Timestamp::from_millis(1_780_000_000_000);
+
+/// Paragraphs of fields, of which later lines are indented.
+pub fn paragraphs(text: &str) -> impl Iterator<Item = HashMap<String, String>> {
+    text.split("\n\n").filter(|paragraph| !paragraph.trim().is_empty()).map(|paragraph| {
+        let (mut fields, mut last) = (HashMap::<String, String>::new(), String::new());
+        for line in paragraph.lines() {
+            match line.strip_prefix([' ', '\t']) {
+                Some(more) => {
+                    let value = fields.entry(last.clone()).or_default();
+                    value.push('\n');
+                    value.push_str(more);
+                }
+                None => {
+                    let (field, value) = line.split_once(':').unwrap_or((line, ""));
+                    last = field.to_owned();
+                    fields.insert(last.clone(), value.trim().to_owned());
+                }
+            }
+        }
+        fields
+    })
+}
+
+/// What a package holds, which nobody fetches here.
+#[derive(Clone, Copy, Debug)]
+pub struct Content {
+    /// The hash of its bytes, or anything that stands for them.
+    pub root: Digest,
+    /// What it would take on disk.
+    pub size: ByteSize,
+}
+
+/// A first release with one variant for any machine; what it says of itself is left out.
+pub fn plain(publisher: PublisherId, name: PackageName, content: Content) -> Release {
+    let variant = Variant {
+        id: "generic".parse().unwrap(),
+        requires: BTreeMap::new(),
+        prefers: BTreeMap::new(),
+        resources: Resources::default(),
+        fallback: false,
+        quality: 50,
+        root: content.root,
+        tree: Digest::of(content.root.as_bytes()),
+        size: content.size,
+        files: 1,
+    };
+    Release {
+        publisher,
+        seq: 1,
+        time: MADE,
+        name,
+        version: Version::new(1, 0, 0),
+        kind: PackageKind::Service,
+        summary: String::new(),
+        license: "GPL-2.0-or-later".to_owned(),
+        keywords: Vec::new(),
+        tags: Vec::new(),
+        provides: Vec::new(),
+        dependencies: Vec::new(),
+        capabilities: BTreeMap::new(),
+        permission: Permission::Public,
+        mirror: MirrorHints::default(),
+        description: None,
+        provenance: None,
+        variants: vec![variant],
+        extensions: BTreeMap::new(),
+    }
+}
