@@ -14,8 +14,8 @@ use clap::{Args, Parser, Subcommand};
 
 pub use administer::{
     ChangesArgs, CompletionsArgs, ConfigCommand, ConfigFileArgs, ConflictsArgs, DaemonCommand,
-    DaemonStartArgs, DemoArgs, KeyCommand, ManArgs, PeerCommand, ProfileCommand, ResolveArgs,
-    SyncArgs,
+    DaemonStartArgs, DemoArgs, KeyCommand, LimitsArgs, ManArgs, PeerCommand, ProfileCommand,
+    ResolveArgs, SyncArgs,
 };
 pub use author::{
     ChannelArgs, ImportArgs, ImportCommand, InitArgs, LintArgs, NamedArgs, NewArgs, ProveArgs,
@@ -158,6 +158,8 @@ pub enum Command {
     Sync(SyncArgs),
     /// List what came into the catalog, in the order in which it came
     Changes(ChangesArgs),
+    /// Show and set how fast a running node sends to its peers
+    Limits(LimitsArgs),
     /// Show, back up and trust keys
     Key {
         /// What to do with keys.

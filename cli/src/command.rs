@@ -11,6 +11,7 @@ mod import;
 mod init;
 mod install;
 mod key;
+mod limits;
 mod lint;
 mod new;
 mod peer;
@@ -75,6 +76,7 @@ fn with(session: &Session, command: Command) -> Result<(), Stop> {
         Command::Peer { command } => peer::peer(session, &command),
         Command::Sync(args) => sync::sync(session, &args),
         Command::Changes(args) => sync::changes(session, &args),
+        Command::Limits(args) => limits::limits(session, &args),
         Command::Key { command } => key::key(session, &command),
         Command::Profile { command } => profile::profile(session, &command),
         Command::Daemon { command } => daemon::daemon(session, &command),

@@ -10,6 +10,7 @@ use catalog_node::NodeConfig;
 use catalog_node::TransferProgress;
 use catalog_node::control::requests::{Choice, Fits, LongRequest};
 use catalog_node::control::{Code, Control, Failure};
+use catalog_node::shaping::{self, Limits};
 
 use crate::args::{ChoiceArgs, Global};
 use crate::bars::Bars;
@@ -69,8 +70,18 @@ impl Session {
         if let Some(region) = self.settings.parsed("node.region") {
             config = config.located_in(region);
         }
+        let config = config.limit_upload(self.upload_limits());
         let config = config.announce(self.settings.is_on("node.announce"));
         config.lan_discovery(self.settings.is_on("node.lan"))
+    }
+
+    fn upload_limits(&self) -> Limits {
+        let settings = &self.settings;
+        Limits {
+            total: settings.parsed("upload.limit").unwrap_or_default(),
+            peer: settings.parsed("upload.limit-per-peer").unwrap_or_default(),
+            burst: settings.parsed("upload.burst").unwrap_or(shaping::BURST),
+        }
     }
 
     /// Runs `work`, which asks the running node, or one that is opened for it.

@@ -5,13 +5,14 @@
 //!
 //! Guarantees: only whole variants are offered, and only by their root, so that a restricted file
 //! cannot be asked for by its hash; nothing is ever accepted from a peer; bytes are checked against
-//! their hash while they are read from disk, so that rot ends the stream and is never sent.
+//! their hash while they are read from disk, so that rot ends the stream and is never sent; nothing
+//! goes faster than this node lets it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use catalog::digest::Digest;
-use catalog::permission::Reader;
+use catalog::permission::{NodeId, Reader};
 use catalog::store::{HoldReason, StoreError};
 use iroh::endpoint::{Connection, RecvStream, SendStream};
 use iroh_blobs::protocol::Request;
@@ -22,7 +23,9 @@ use tracing::debug;
 use crate::blobs;
 use crate::endpoint::remote;
 use crate::node::Inner;
+use crate::pace::Paced;
 use crate::serve;
+use crate::shaping::Class;
 
 /// The protocol of iroh-blobs, so that its own clients can fetch public contents too.
 pub(crate) const ALPN: &[u8] = iroh_blobs::ALPN;
@@ -36,15 +39,15 @@ const REFUSED: u32 = 3;
 
 /// Answers the requests of one connection until it ends.
 pub(crate) async fn serve(node: Arc<Inner>, connection: Connection) {
-    let reader = Reader::Node(remote(&connection));
+    let peer = remote(&connection);
     let id = connection.stable_id() as u64;
-    let each = |send, receive| answer(node.clone(), reader, id, send, receive);
+    let each = |send, receive| answer(node.clone(), peer, id, send, receive);
     serve::streams(&node, &connection, STREAMS_AT_ONCE, each).await;
 }
 
 async fn answer(
     node: Arc<Inner>,
-    reader: Reader,
+    peer: NodeId,
     connection: u64,
     mut send: SendStream,
     mut receive: RecvStream,
@@ -56,7 +59,7 @@ async fn answer(
         _ => None,
     };
     let granted = match request {
-        Some(request) if may_have(&node, reader, &blobs::digest(&request.hash)) => Some(request),
+        Some(request) if may_have(&node, peer, &blobs::digest(&request.hash)) => Some(request),
         _ => None,
     };
     let (Some(request), Ok(blobs)) = (granted, node.blobs().await) else {
@@ -64,16 +67,18 @@ async fn answer(
         receive.stop(REFUSED.into()).ok();
         return;
     };
+    let pace = node.upload.clone();
+    let send = Paced { stream: send, pace, peer, class: Class::Normal, small: 0 };
     let pair = StreamPair::new(connection, receive, send, EventSender::DEFAULT);
     if let Err(error) = handle_get(pair, blobs.api().clone(), request).await {
         debug!("a transfer ended early: {error:#}");
     }
 }
 
-/// Whether `reader` gets the content `root`. What cannot be found out is a no.
-fn may_have(node: &Inner, reader: Reader, root: &Digest) -> bool {
+/// Whether `peer` gets the content `root`. What cannot be found out is a no.
+fn may_have(node: &Inner, peer: NodeId, root: &Digest) -> bool {
     // Both questions are always asked, so that the answers take the same time.
-    let readable = is_readable(node, reader, root);
+    let readable = is_readable(node, Reader::Node(peer), root);
     let whole = is_whole(node, root);
     matches!((readable, whole), (Ok(true), Ok(true)))
 }

@@ -12,6 +12,8 @@ use catalog::size::ByteSize;
 use catalog_sync::conflict::Rules;
 use catalog_sync::view::Selection;
 
+use crate::shaping::Limits;
+
 /// Connections served at once; beyond it the next one is refused before it costs anything.
 pub const CONNECTIONS_MAX: usize = 256;
 
@@ -60,6 +62,7 @@ pub struct NodeConfig {
     announced: bool,
     name: Option<NodeName>,
     region: Option<Region>,
+    upload: Limits,
 }
 
 impl NodeConfig {
@@ -77,6 +80,7 @@ impl NodeConfig {
             announced: true,
             name: None,
             region: None,
+            upload: Limits::default(),
         }
     }
 
@@ -148,6 +152,17 @@ impl NodeConfig {
     pub fn located_in(mut self, region: Region) -> Self {
         self.region = Some(region);
         self
+    }
+
+    /// Sends contents to peers no faster than this, until it is set otherwise.
+    pub fn limit_upload(mut self, limits: Limits) -> Self {
+        self.upload = limits;
+        self
+    }
+
+    /// How fast contents are sent to peers at first.
+    pub fn upload_limits(&self) -> Limits {
+        self.upload
     }
 
     /// Whether others are told what this node runs and holds.

@@ -33,9 +33,11 @@ use crate::blocking::blocking;
 use crate::config::NodeConfig;
 use crate::endpoint::{self, Net, OnlineError};
 use crate::links::Links;
+use crate::pace::Pace;
 use crate::peers::LanNodes;
 use crate::protocol;
 use crate::recovery;
+use crate::shaping::Limits;
 use crate::turns::{Turns, Waiting};
 
 /// A process that is just opening the store is waited for this long.
@@ -98,6 +100,8 @@ pub(crate) struct Inner {
     /// The peers that are about to be asked.
     pub waiting: Waiting<NodeId>,
     pub lan: LanNodes,
+    /// Holds back what is sent to peers.
+    pub upload: Arc<Pace>,
     pub tasks: TaskTracker,
     pub stop: CancellationToken,
     pub started: Instant,
@@ -145,6 +149,7 @@ impl NodeBuilder {
             pulling: Turns::default(),
             waiting: Waiting::default(),
             lan: LanNodes::default(),
+            upload: Arc::new(Pace::new(config.upload_limits())),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             started: Instant::now(),
@@ -205,6 +210,16 @@ impl Node {
         self.0.net().await.map(drop)
     }
 
+    /// How fast contents are sent to peers.
+    pub fn upload_limits(&self) -> Limits {
+        self.0.upload.limits()
+    }
+
+    /// Sends contents no faster than this from now on, those on their way too.
+    pub fn limit_upload(&self, limits: Limits) {
+        self.0.upload.set(limits);
+    }
+
     /// Ends everything that runs and waits for it, then closes what is open.
     ///
     /// # Errors
@@ -263,6 +278,7 @@ impl Inner {
         let bind = || async {
             let protocols = [protocol::ALPN, access::ALPN];
             let net = Arc::new(Net::bind(&self.config, self.key, &protocols).await?);
+            self.tasks.spawn(self.upload.clone().run(self.stop.clone()));
             self.tasks.spawn(crate::serve::accept(self.clone(), net.clone()));
             Ok(net)
         };

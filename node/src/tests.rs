@@ -5,6 +5,7 @@ mod conflicts;
 pub(crate) mod fixture;
 mod install;
 mod kill;
+mod limits;
 mod records;
 mod registers;
 mod upkeep;

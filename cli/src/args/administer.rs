@@ -3,9 +3,12 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::span::Span;
+use catalog::size::ByteSize;
+use catalog_node::shaping::Rate;
 use clap::{Args, Subcommand};
 use clap_complete::Shell;
+
+use crate::span::Span;
 
 /// `catalog peer …`
 #[derive(Debug, Subcommand)]
@@ -78,6 +81,32 @@ pub struct ChangesArgs {
     /// The number of a change, or a root that `catalog status` showed
     #[arg(long, value_name = "CHANGE|ROOT")]
     pub since: Option<String>,
+}
+
+/// `catalog limits`
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+        catalog limits                           what holds now\n  \
+        catalog limits --upload 5MB/s            for the node that runs, from now on\n  \
+        catalog limits --upload-per-peer none\n  \
+        catalog config set upload.limit 5MB/s    for good, from the next start on")]
+pub struct LimitsArgs {
+    /// What all peers together are sent in a second, such as 5MB/s; none for no limit
+    #[arg(long, value_name = "RATE")]
+    pub upload: Option<Rate>,
+    /// What each peer is sent in a second
+    #[arg(long, value_name = "RATE")]
+    pub upload_per_peer: Option<Rate>,
+    /// What may go at once after a silence, before a limit holds
+    #[arg(long, value_name = "SIZE")]
+    pub burst: Option<ByteSize>,
+}
+
+impl LimitsArgs {
+    /// Whether anything is to be changed.
+    pub fn sets_any(&self) -> bool {
+        self.upload.is_some() || self.upload_per_peer.is_some() || self.burst.is_some()
+    }
 }
 
 /// `catalog key …`

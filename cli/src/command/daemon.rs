@@ -211,7 +211,8 @@ impl Document for Ready {
     }
 }
 
-fn no_daemon() -> Stop {
+/// The failure of what needs a running node.
+pub(super) fn no_daemon() -> Stop {
     Failure::new(Code::NO_DAEMON, "no node is running here")
         .hint("catalog daemon start starts one")
         .into()

@@ -6,6 +6,7 @@ use catalog::name::{NodeName, Region};
 use catalog::size::ByteSize;
 use catalog_node::conflicts::Rules;
 use catalog_node::control::{Code, Failure};
+use catalog_node::shaping::Rate;
 
 use crate::near;
 use crate::span::Span;
@@ -36,6 +37,7 @@ enum Kind {
     Address,
     LoopbackAddress,
     Size,
+    Rate,
     Time,
     Selection,
     Policies,
@@ -164,6 +166,30 @@ pub static KEYS: &[Key] = &[
         about: "the releases to hold instead of all, such as `tag:graph kind:service`",
         kind: Kind::Selection,
     },
+    Key {
+        name: "upload.burst",
+        env: "CATALOG_UPLOAD_BURST",
+        default: Some("5MB"),
+        in_project: false,
+        about: "what peers may be sent at once after a silence, before a limit holds",
+        kind: Kind::Size,
+    },
+    Key {
+        name: "upload.limit",
+        env: "CATALOG_UPLOAD_LIMIT",
+        default: Some("none"),
+        in_project: false,
+        about: "how much all peers together are sent in a second",
+        kind: Kind::Rate,
+    },
+    Key {
+        name: "upload.limit-per-peer",
+        env: "CATALOG_UPLOAD_LIMIT_PER_PEER",
+        default: Some("none"),
+        in_project: false,
+        about: "how much each peer is sent in a second",
+        kind: Kind::Rate,
+    },
 ];
 
 impl Key {
@@ -191,6 +217,9 @@ impl Key {
                 value.parse::<SocketAddr>().is_ok_and(|addr| addr.ip().is_loopback()),
                 "an address of this machine only, such as 127.0.0.1:8585".to_owned(),
             ),
+            Kind::Rate => {
+                (value.parse::<Rate>().is_ok(), "a rate such as 5MB/s, or none".to_owned())
+            }
             Kind::Time => {
                 (value.parse::<Span>().is_ok(), "a time such as 30s, 5m or 1h".to_owned())
             }

@@ -6,6 +6,7 @@
 mod author;
 mod conflict;
 mod consume;
+mod limits;
 mod peers;
 mod proof;
 mod sync;
@@ -29,6 +30,7 @@ pub use conflict::{Conflicts, Resolve};
 pub use consume::{
     Cat, Explain, Fetch, Fits, Info, Install, List, Path, Remove, Rollback, Search, Update,
 };
+pub use limits::Limits;
 pub use peers::{Keys, PeerAdd, PeerList, PeerPing, PeerRemove, PeerTicket, Trust, Untrust};
 pub use proof::Prove;
 pub use sync::{Changes, PeerFreshness, Sync, Synced};

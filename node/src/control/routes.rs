@@ -51,6 +51,7 @@ pub(super) fn router(node: Node, stop: CancellationToken, http: Option<Http>) ->
         .short::<ask::Trust>()
         .short::<ask::Untrust>()
         .short::<ask::Gc>()
+        .short::<ask::Limits>()
         .short::<ask::Status>()
         .short::<ask::Doctor>()
         .long::<ask::Publish>()
