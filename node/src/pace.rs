@@ -213,12 +213,11 @@ mod tests {
     async fn a_limit_that_is_lifted_lets_go_what_waits() {
         let (pace, _stop) = started(slow(1));
         pace.pass(PEER, Class::Normal, CHUNK_BYTES_MAX).await;
-        let waits = tokio::spawn({
+        let mut waits = tokio::spawn({
             let pace = pace.clone();
             async move { pace.pass(PEER, Class::Normal, 100 * CHUNK_BYTES_MAX).await }
         });
-        tokio::time::sleep(Duration::from_secs(60)).await;
-        assert!(!waits.is_finished());
+        assert!(tokio::time::timeout(Duration::from_secs(60), &mut waits).await.is_err());
         pace.set(Limits::default());
         waits.await.unwrap();
     }
