@@ -6,6 +6,7 @@
 //! Stored inside a release, with short keys: 26 variants of a real package take some 5 KiB, so that
 //! a mirror of one variant can carry the whole release.
 
+mod class;
 mod constraint;
 mod fact;
 mod resources;

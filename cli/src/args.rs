@@ -14,8 +14,8 @@ use clap::{Args, Parser, Subcommand};
 
 pub use administer::{
     ChangesArgs, CompletionsArgs, ConfigCommand, ConfigFileArgs, ConflictsArgs, DaemonCommand,
-    DaemonStartArgs, DemoArgs, KeyCommand, LimitsArgs, ManArgs, PeerCommand, ProfileCommand,
-    ResolveArgs, SyncArgs,
+    DaemonStartArgs, DemoArgs, IndexCommand, KeyCommand, LimitsArgs, ManArgs, PeerCommand,
+    ProfileCommand, ResolveArgs, SyncArgs,
 };
 pub use author::{
     ChannelArgs, ImportArgs, ImportCommand, InitArgs, LintArgs, NamedArgs, NewArgs, ProveArgs,
@@ -142,6 +142,12 @@ pub enum Command {
     /// Free the space of what nothing needs any more
     Gc(GcArgs),
 
+    /// The search index, which can always be made again
+    Index {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: IndexCommand,
+    },
     /// List what publishers signed that cannot all be true
     Conflicts(ConflictsArgs),
     /// Decide what is at odds, or take a decision back

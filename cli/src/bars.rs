@@ -7,6 +7,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use catalog::size::ByteSize;
+use catalog_node::IndexProgress;
 use catalog_node::fetch::TransferProgress;
 use catalog_node::publish::PublishProgress;
 use catalog_node::verify::VerifyProgress;
@@ -44,8 +45,37 @@ struct Item {
     bar: ProgressBar,
     began: Instant,
     told: Instant,
+    unit: Unit,
     done: u64,
     total: u64,
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug)]
+enum Unit {
+    Bytes,
+    Records,
+}
+
+impl Unit {
+    fn amount(self, count: u64) -> String {
+        match self {
+            Self::Bytes => ByteSize::bytes(count).to_string(),
+            Self::Records => format!("{count} records"),
+        }
+    }
+
+    fn style(self) -> ProgressStyle {
+        let template = match self {
+            Self::Bytes => {
+                "{prefix}  [{bar:20}] {bytes}/{total_bytes}  {bytes_per_sec}  {eta}  {msg}"
+            }
+            Self::Records => "{prefix}  [{bar:20}] {pos}/{len}  {per_sec}  {eta}  {msg}",
+        };
+        ProgressStyle::with_template(template)
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .progress_chars("=> ")
+    }
 }
 
 impl Bars {
@@ -111,31 +141,44 @@ impl Bars {
         self.advance(event.bytes_done, event.bytes_total);
     }
 
+    /// How far a search index is.
+    pub fn index(&mut self, event: &IndexProgress) {
+        self.json("index", event);
+        if self.item.is_none() {
+            self.begin("building the search index".to_owned(), event.total, Unit::Records);
+        }
+        self.advance(event.done, event.total);
+    }
+
     /// Ends the item that is shown, in good order or not.
     pub fn end(&mut self) {
         let Some(item) = self.item.take() else { return };
         item.bar.finish_and_clear();
         if self.mode == Mode::Lines {
-            let (done, took) = (ByteSize::bytes(item.done), item.began.elapsed());
+            let (done, took) = (item.unit.amount(item.done), item.began.elapsed());
             self.line(&format!("{}: {done} in {:.1} s", item.what, took.as_secs_f64()));
         }
     }
 
     fn start(&mut self, what: String, total: u64) {
+        self.begin(what, total, Unit::Bytes);
+    }
+
+    fn begin(&mut self, what: String, total: u64, unit: Unit) {
         self.end();
         let bar = match self.mode {
             Mode::Bar => {
-                let bar = ProgressBar::new(total).with_style(style());
+                let bar = ProgressBar::new(total).with_style(unit.style());
                 bar.set_prefix(crate::escape::visible(&what).into_owned());
                 bar
             }
             _ => ProgressBar::hidden(),
         };
         if self.mode == Mode::Lines {
-            self.line(&format!("{what}: {}", ByteSize::bytes(total)));
+            self.line(&format!("{what}: {}", unit.amount(total)));
         }
         let now = Instant::now();
-        self.item = Some(Item { what, bar, began: now, told: now, done: 0, total });
+        self.item = Some(Item { what, bar, began: now, told: now, unit, done: 0, total });
     }
 
     fn advance(&mut self, done: u64, total: u64) {
@@ -145,7 +188,7 @@ impl Bars {
         item.bar.set_position(done);
         if self.mode == Mode::Lines && item.told.elapsed() >= LINE_EVERY {
             item.told = Instant::now();
-            let (done, total) = (ByteSize::bytes(done), ByteSize::bytes(total));
+            let (done, total) = (item.unit.amount(done), item.unit.amount(total));
             let line = format!("{}: {done} of {total}", item.what);
             self.line(&line);
         }
@@ -184,11 +227,4 @@ impl Drop for Bars {
             item.bar.finish_and_clear();
         }
     }
-}
-
-fn style() -> ProgressStyle {
-    let template = "{prefix}  [{bar:20}] {bytes}/{total_bytes}  {bytes_per_sec}  {eta}  {msg}";
-    ProgressStyle::with_template(template)
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .progress_chars("=> ")
 }

@@ -5,9 +5,11 @@ mod conflict;
 mod daemon;
 mod doctor;
 mod explain;
+mod facets;
 mod fetch;
 mod find;
 mod import;
+mod index;
 mod init;
 mod install;
 mod key;
@@ -72,6 +74,7 @@ fn with(session: &Session, command: Command) -> Result<(), Stop> {
         Command::Gc(args) => upkeep::gc(session, &args),
         Command::Conflicts(_) => conflict::list(session),
         Command::Resolve(args) => conflict::resolve(session, args),
+        Command::Index { command } => index::index(session, &command),
         Command::Status => upkeep::status(session),
         Command::Peer { command } => peer::peer(session, &command),
         Command::Sync(args) => sync::sync(session, &args),

@@ -24,6 +24,8 @@ pub enum Ink {
     Warn,
     /// It failed.
     Bad,
+    /// A word that was looked for.
+    Found,
     /// A next step.
     Accent,
 }
@@ -37,6 +39,7 @@ impl Ink {
             Self::Good => Some("32"),
             Self::Warn => Some("33"),
             Self::Bad => Some("1;31"),
+            Self::Found => Some("1;4"),
             Self::Accent => Some("36"),
         }
     }
@@ -66,8 +69,27 @@ impl Line {
 
     /// Adds text with a meaning.
     pub fn ink(mut self, ink: Ink, text: impl AsRef<str>) -> Self {
-        self.spans.push((ink, escape::visible(text.as_ref()).into_owned()));
+        let text = text.as_ref();
+        if !text.is_empty() {
+            self.spans.push((ink, escape::visible(text).into_owned()));
+        }
         self
+    }
+
+    /// Adds text in which some places were looked for.
+    ///
+    /// - `places`: first character and the one after the last, ascending; what lies outside of the
+    ///   text is left out.
+    pub fn marked(mut self, ink: Ink, text: &str, places: &[(usize, usize)]) -> Self {
+        let byte = |place| text.char_indices().nth(place).map_or(text.len(), |(at, _)| at);
+        let mut done = 0;
+        for (start, end) in places.iter().map(|&(start, end)| (byte(start), byte(end))) {
+            if done <= start && start < end {
+                self = self.ink(ink, &text[done..start]).ink(Ink::Found, &text[start..end]);
+                done = end;
+            }
+        }
+        self.ink(ink, &text[done..])
     }
 
     /// Adds another line's pieces.
@@ -169,6 +191,22 @@ mod tests {
         let lines: Vec<_> =
             table.lines(1).iter().map(|line| line.paint(false).to_string()).collect();
         assert_eq!(lines, [" A     B", " 数据  x", " ok    y\\u{1b}"]);
+    }
+
+    /// Threat row 28: what strangers write is escaped in marked text as well, and places that do
+    /// not belong to it do no harm.
+    #[test]
+    fn marked_text_is_escaped_piece_by_piece() {
+        let text = "größe \u{1b}[2J\u{202e}abc";
+        let line =
+            Line::new().marked(Ink::Plain, text, &[(0, 5), (6, 8), (7, 9), (12, 99), (3, 1)]);
+        let plain = "größe \\u{1b}[2J\\u{202e}abc";
+        assert_eq!(line.paint(false).to_string(), plain);
+        assert_eq!(
+            line.paint(true).to_string(),
+            "\u{1b}[1;4mgröße\u{1b}[0m \u{1b}[1;4m\\u{1b}[\u{1b}[0m2J\\u{202e}a\u{1b}[1;4mbc\u{1b}[0m"
+        );
+        assert!(!line.paint(false).to_string().contains('\u{1b}'));
     }
 
     #[test]

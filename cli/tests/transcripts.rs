@@ -16,6 +16,7 @@ macro_rules! pages {
 pages! {
     the_life_of_a_package_is_as_the_page_shows: "life-of-a-package.md";
     mistakes_get_one_clear_line_and_a_next_step: "mistakes.md";
+    what_is_found_can_be_counted_and_narrowed: "search.md";
     settings_come_from_five_places: "settings.md";
     every_document_names_its_schema: "formats.md";
     two_machines_meet_by_ticket: "two-machines.md";

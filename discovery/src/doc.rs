@@ -1,9 +1,9 @@
 //! What the index keeps of one package: words to find it by, and its release to show it with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use catalog::Digest;
 use catalog::release::{PackageId, Release, ReleaseError, ReleaseId};
+use catalog::{Digest, Variant};
 
 /// Bytes that tell twins: enough for a page of candidates, and small in the index.
 const TWIN_BYTES: usize = 4;
@@ -18,6 +18,8 @@ pub struct Doc {
     pub(crate) license: String,
     /// Keywords and tags.
     pub(crate) tags: Vec<String>,
+    /// The classes of hardware that its variants are for.
+    pub(crate) hardware: BTreeSet<String>,
     pub(crate) size: u64,
     pub(crate) time: u64,
     pub(crate) summary: String,
@@ -50,6 +52,7 @@ impl Doc {
             kind: release.kind.as_str(),
             license: release.license.clone(),
             tags: release.tags.iter().chain(&release.keywords).cloned().collect(),
+            hardware: release.variants.iter().flat_map(Variant::hardware_classes).collect(),
             size: release.variants.iter().map(|variant| variant.size.as_u64()).min().unwrap_or(0),
             time: release.time.as_millis(),
             summary: release.summary.clone(),

@@ -5,6 +5,7 @@
 //! none left is removed. So reading a change twice, or late, gives the same index.
 
 use std::collections::BTreeSet;
+use std::sync::MutexGuard;
 
 use catalog::release::{PackageId, ReleaseError};
 use catalog::statement::Statement;
@@ -13,6 +14,7 @@ use catalog::store::{ChangeItem, Store, StoreError, VersionRow};
 use crate::cursor::Cursor;
 use crate::doc::Doc;
 use crate::index::{Index, IndexError};
+use crate::mend::Anew;
 use crate::query::{Found, Query};
 
 /// Changes read in one go.
@@ -21,6 +23,15 @@ const BATCH: usize = 1_000;
 const COMMIT_CHANGES: u64 = 20_000;
 /// Changes after which the files of the index are joined: after a rebuild, or a long absence.
 const JOIN_CHANGES: u64 = 10_000;
+
+/// How far the index is on its way through the changes of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Changes that were read.
+    pub done: u64,
+    /// Changes that are to be read.
+    pub total: u64,
+}
 
 /// Why the index could not follow the store.
 #[derive(Debug, thiserror::Error)]
@@ -45,18 +56,33 @@ impl Index {
     /// # Errors
     /// The index stays as it was at its last commit, so a search still answers, late.
     pub fn follow(&self, store: &Store) -> Result<u64, FollowError> {
-        let _alone = self.following();
+        let alone = self.following();
+        self.follow_alone(store, &alone, |_| ())
+    }
+
+    /// The same for who has locked out others, telling how far it is.
+    pub(crate) fn follow_alone(
+        &self,
+        store: &Store,
+        _alone: &MutexGuard<'_, ()>,
+        mut tell: impl FnMut(Progress),
+    ) -> Result<u64, FollowError> {
         let mut cursor = self.cursor();
         // Another store, or this one brought back from a backup: nothing here can be relied on.
         if cursor.store != store.epoch() || cursor.change > store.last_change()? {
+            if cursor != Cursor::default() {
+                self.start_over(Anew::OtherStore);
+            }
             self.reset()?;
             cursor = Cursor { store: store.epoch(), change: 0 };
             self.commit(cursor)?;
         }
         let start = cursor.change;
+        let total = store.last_change()?.saturating_sub(start);
         let mut news = false;
         loop {
             let changes = store.changes(cursor.change, BATCH)?;
+            tell(Progress { done: cursor.change - start, total });
             let Some(last) = changes.last() else { break };
             cursor.change = last.seq;
             let packages: BTreeSet<PackageId> =
@@ -83,15 +109,16 @@ impl Index {
     /// Follows `store`, then searches. A damaged index is built anew on the way; one that cannot
     /// be written, on a full disk for instance, answers with what it has.
     pub fn find(&self, store: &Store, query: &Query<'_>) -> Result<Found, FollowError> {
-        match self.follow(store).and_then(|_| Ok(self.search(query)?)) {
-            Err(FollowError::Index(IndexError::Damaged { .. })) => {
-                self.reset()?;
-                self.follow(store)?;
-                Ok(self.search(query)?)
+        let mut found = match self.follow(store).and_then(|_| Ok(self.search(query)?)) {
+            Err(FollowError::Index(IndexError::Damaged { reason, .. })) => {
+                self.mend(store, reason)?;
+                self.search(query)?
             }
-            Err(FollowError::Index(_)) => Ok(self.search(query)?),
-            other => other,
-        }
+            Err(FollowError::Index(_)) => self.search(query)?,
+            other => other?,
+        };
+        found.rebuilt = self.rebuilt();
+        Ok(found)
     }
 
     /// Makes the document of `package` what the store says now.

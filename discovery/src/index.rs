@@ -21,6 +21,7 @@ use tantivy::{IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyErro
 
 use crate::cursor::Cursor;
 use crate::doc::{Doc, package_key};
+use crate::mend::Anew;
 use crate::schema::Fields;
 use crate::words;
 
@@ -31,6 +32,9 @@ const WRITER_BYTES: usize = 15 << 20;
 /// Deleted documents still count in word statistics, so segments are rewritten early.
 const DELETED_SHARE_MAX: f32 = 0.3;
 
+/// The file that lists all others.
+const META: &str = "meta.json";
+
 /// The search index of one store. Cheap to open; it can be shared between threads.
 pub struct Index {
     dir: PathBuf,
@@ -38,6 +42,8 @@ pub struct Index {
     // Opened at the first write: a command that only searches never starts a writer's threads.
     writer: Mutex<Option<IndexWriter>>,
     following: Mutex<()>,
+    // Why it started over, until somebody was told.
+    anew: Mutex<Option<Anew>>,
 }
 
 /// One opened state of the files.
@@ -83,15 +89,25 @@ impl Index {
     /// # Errors
     /// [`IndexError::Io`] when the disk refuses.
     pub fn open(dir: &Path) -> Result<Self, IndexError> {
-        let view = match View::open(dir) {
-            Ok(Some(view)) => view,
-            Ok(None) | Err(_) => View::create(dir)?,
+        let (view, anew) = match View::open(dir) {
+            Ok(Some(view)) => (view, None),
+            _ if !View::has_files(dir) => (View::create(dir)?, None),
+            Ok(None) if dir.join(META).exists() => (View::create(dir)?, Some(Anew::OtherVersion)),
+            Ok(None) => (View::create(dir)?, Some(Anew::Damaged(format!("no {META}")))),
+            Err(error) => {
+                let why = match sort_error(dir, error) {
+                    IndexError::Damaged { reason, .. } => reason,
+                    other => other.to_string(),
+                };
+                (View::create(dir)?, Some(Anew::Damaged(why)))
+            }
         };
         Ok(Self {
             dir: dir.to_owned(),
             view: RwLock::new(Arc::new(view)),
             writer: Mutex::new(None),
             following: Mutex::new(()),
+            anew: Mutex::new(anew),
         })
     }
 
@@ -191,6 +207,16 @@ impl Index {
         self.following.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Remembers why the index starts over; the first reason is the one to tell.
+    pub(crate) fn start_over(&self, why: Anew) {
+        self.anew.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+    }
+
+    /// Why it started over, told once.
+    pub(crate) fn why_anew(&self) -> Option<Anew> {
+        self.anew.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     pub(crate) fn damaged(&self, reason: String) -> IndexError {
         IndexError::Damaged { dir: self.dir.clone(), reason }
     }
@@ -245,10 +271,23 @@ impl View {
         }
     }
 
+    /// Whether something was written in `dir` once; what begins with a dot is there before that.
+    fn has_files(dir: &Path) -> bool {
+        let hidden = |name: std::ffi::OsString| name.as_encoded_bytes().starts_with(b".");
+        match fs::read_dir(dir) {
+            Ok(entries) => entries.flatten().any(|entry| !hidden(entry.file_name())),
+            Err(_) => dir.exists(),
+        }
+    }
+
     /// An empty index in `dir`; whatever was there is gone.
     fn create(dir: &Path) -> Result<Self, IndexError> {
         let io = |source| IndexError::Io { dir: dir.to_owned(), source };
         match fs::remove_dir_all(dir) {
+            // A file in the place of the folder.
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                fs::remove_file(dir).and_then(|()| fs::create_dir_all(dir)).map_err(io)?;
+            }
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
             _ => fs::create_dir_all(dir).map_err(io)?,
         }

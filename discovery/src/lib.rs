@@ -2,7 +2,8 @@
 //!
 //! The index is made from verified releases only and follows the store at its own pace: it can be
 //! late, it can be deleted, and it is never the truth. [`Index::follow`] brings it up to date,
-//! [`Index::search`] asks it a [`Query`], [`Index::find`] does both and mends it when it is damaged.
+//! [`Index::search`] asks it a [`Query`], [`Index::find`] does both and mends it when it is damaged;
+//! [`Index::rebuild`] throws it away and starts over.
 //!
 //! A query forgives typing errors, order, joined and split words; any text is a valid one, and its
 //! cost has a ceiling. Not here: asking other nodes, and the network.
@@ -13,9 +14,12 @@ mod conditions;
 mod cursor;
 mod doc;
 mod evidence;
+mod facets;
 mod follow;
 mod index;
 mod letters;
+mod marks;
+mod mend;
 mod query;
 mod ranking;
 mod schema;
@@ -29,8 +33,11 @@ mod words;
 pub use cursor::{Cursor, CursorError};
 pub use doc::Doc;
 pub use evidence::{Clue, Evidence, Reads};
-pub use follow::FollowError;
+pub use facets::{Count, FACET_VALUES_MAX, Facets};
+pub use follow::{FollowError, Progress};
 pub use index::{Index, IndexError};
+pub use marks::{Marked, Marks};
+pub use mend::{Anew, Rebuilt};
 pub use query::{
     CANDIDATES_MAX, Found, Hit, LIMIT_MAX, Query, Sort, SortError, TERMS_MAX, TEXT_BYTES_MAX,
     Typing,

@@ -9,7 +9,9 @@ use catalog::release::{PackageId, PackageKind, Release, ReleaseId};
 use catalog::resolve::{Fit, Preference, resolve};
 
 use crate::evidence::Evidence;
+use crate::facets::Facets;
 use crate::index::{Index, IndexError};
+use crate::mend::Rebuilt;
 use crate::typed::{Condition, Typed, What};
 
 /// Text beyond this is not looked at: nobody reads what a longer query finds.
@@ -40,6 +42,8 @@ pub struct Query<'a> {
     pub sort: Sort,
     /// Whether the last word may go on.
     pub typing: Typing,
+    /// How many values of each facet to count; 0 counts nothing.
+    pub facets: usize,
     /// Hits to skip.
     pub offset: usize,
     /// Hits to return; at most [`LIMIT_MAX`].
@@ -100,6 +104,10 @@ pub struct Found {
     pub more: bool,
     /// What was probably meant, when the catalog does not know a word of the query.
     pub meant: Option<String>,
+    /// How many there are of each kind of them, when that was asked.
+    pub facets: Option<Facets>,
+    /// That the index was built anew on the way.
+    pub rebuilt: Option<Rebuilt>,
 }
 
 /// A package that answers a query.
@@ -135,13 +143,24 @@ impl<'a> Query<'a> {
             petnames: Vec::new(),
             sort: Sort::default(),
             typing: Typing::default(),
+            facets: 0,
             offset: 0,
             limit: 20,
         }
     }
 
+    /// What was typed, as far as it is looked at.
+    pub(crate) fn typed(&self) -> Typed {
+        Typed::read(within(self.text.trim(), TEXT_BYTES_MAX))
+    }
+
+    fn tally(&self) -> Option<Tally> {
+        let of = if self.fits.is_some() { Counted::Kept } else { Counted::Matching };
+        (self.facets > 0).then_some(Tally { values: self.facets, of })
+    }
+
     /// The publisher that the text names before a `/`, and the rest of the text.
-    fn narrowed<'q>(&self, text: &'q str) -> (Option<PublisherId>, &'q str) {
+    pub(crate) fn narrowed<'q>(&self, text: &'q str) -> (Option<PublisherId>, &'q str) {
         let named = text.split_once('/').and_then(|(publisher, rest)| {
             Some((Some(self.publisher_named(publisher.trim())?), rest.trim()))
         });
@@ -164,6 +183,25 @@ pub(crate) struct Filters<'a> {
     pub aliases: Vec<(&'a str, &'a str)>,
     pub sort: Sort,
     pub typing: Typing,
+    /// Which packages to count, if any.
+    pub tally: Option<Tally>,
+}
+
+/// What to count.
+#[derive(Clone, Copy)]
+pub(crate) struct Tally {
+    /// How many values of each facet.
+    pub values: usize,
+    pub of: Counted,
+}
+
+/// Which packages are counted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counted {
+    /// All that match.
+    Matching,
+    /// Those of them that are kept.
+    Kept,
 }
 
 /// Which part of the answer.
@@ -180,7 +218,7 @@ impl Index {
     /// [`IndexError::Damaged`] when the files are: empty the index with [`Index::reset`], follow
     /// the store again, and ask again.
     pub fn search(&self, query: &Query<'_>) -> Result<Found, IndexError> {
-        let typed = Typed::read(within(query.text.trim(), TEXT_BYTES_MAX));
+        let typed = query.typed();
         let (named, text) = query.narrowed(&typed.words);
         let mut conditions = typed.conditions.clone();
         for condition in &mut conditions {
@@ -203,6 +241,7 @@ impl Index {
             aliases: petnames.zip(ids.iter().map(String::as_str)).collect(),
             sort: query.sort,
             typing: query.typing,
+            tally: query.tally(),
         };
         let page =
             Page { offset: query.offset.min(CANDIDATES_MAX), limit: query.limit.min(LIMIT_MAX) };
@@ -220,7 +259,13 @@ impl Index {
         })?;
         match damaged {
             true => Err(self.damaged("a stored release is unreadable".to_owned())),
-            false => Ok(Found { hits: best.kept, more: best.more, meant: best.meant }),
+            false => Ok(Found {
+                hits: best.kept,
+                more: best.more,
+                meant: best.meant,
+                facets: best.facets,
+                rebuilt: None,
+            }),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::words::{self, CUT, PLAIN, STEMMED};
 
 /// Raised whenever fields, analyzers or the stored form change: an index of another version is
 /// rebuilt.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// The column of names, as numbers.
 pub(crate) const LETTERS: &str = "letters";
@@ -54,6 +54,8 @@ pub(crate) struct Fields {
     pub license: Field,
     /// Keywords and tags, each whole and in lower case.
     pub tag: Field,
+    /// The classes of hardware that its variants are for.
+    pub hardware: Field,
     /// Bytes of the smallest variant.
     pub size: Field,
     /// Alike for packages of one publisher with the same texts.
@@ -94,6 +96,7 @@ impl Fields {
             kind: schema.add_text_field("kind", STRING),
             license: schema.add_text_field("license", STRING),
             tag: schema.add_text_field("tag", STRING),
+            hardware: schema.add_text_field("hardware", STRING),
             size: schema.add_u64_field(SIZE, FAST),
             twin: schema.add_u64_field(TWIN, FAST),
             time: schema.add_u64_field(TIME, FAST),
@@ -131,6 +134,7 @@ impl Fields {
         licenses.for_each(|word| document.add_text(self.license, word));
         let tags: BTreeSet<String> = doc.tags.iter().map(|tag| tag.to_lowercase()).collect();
         tags.iter().for_each(|tag| document.add_text(self.tag, tag));
+        doc.hardware.iter().for_each(|class| document.add_text(self.hardware, class));
         document.add_u64(self.size, doc.size);
         document.add_u64(self.twin, doc.twin());
         document.add_u64(self.time, doc.time);

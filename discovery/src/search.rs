@@ -15,8 +15,9 @@ use tantivy::{DocAddress, Searcher, TantivyDocument};
 use crate::conditions;
 use crate::doc::Stored;
 use crate::evidence::Evidence;
+use crate::facets::{Facets, Matches};
 use crate::index::{Index, IndexError, View};
-use crate::query::{CANDIDATES_MAX, Filters, Page, Sort};
+use crate::query::{CANDIDATES_MAX, Counted, Filters, Page, Sort, Tally};
 use crate::ranking;
 use crate::schema::{SIZE, TIME};
 
@@ -33,6 +34,8 @@ pub(crate) struct Best<T> {
     pub more: bool,
     /// What was probably meant.
     pub meant: Option<String>,
+    /// What there is of it.
+    pub facets: Option<Facets>,
 }
 
 /// How documents are ordered that nobody weighed.
@@ -92,13 +95,23 @@ impl View {
         let wanted = page.offset.saturating_add(page.limit).saturating_add(1);
         let conditions = conditions::all(&self.index, &self.fields, &filters.conditions);
         let mut kept = Vec::new();
-        let mut meant = None;
+        let (mut meant, mut facets) = (None, None);
         if filters.text.is_empty() {
             let all = ranking::filtered(Box::new(AllQuery), &conditions);
+            if let Some(tally) = filters.tally {
+                facets = Some(self.facets(&searcher, tally, [Some(&all)], keep)?);
+            }
             self.follow_on(&searcher, wanted, (&all, Order::of(filters)), &[], &mut kept, keep)?;
         } else {
             let ranked = ranking::rank(&searcher, &self.fields, filters, &conditions)?;
             meant = ranked.meant;
+            if let Some(tally) = filters.tally {
+                let some = |query: &BoxedQuery| ranking::filtered(query.box_clone(), &conditions);
+                let (every, any) =
+                    (ranked.every.as_ref().map(some), ranked.tail.as_ref().map(some));
+                facets =
+                    Some(self.facets(&searcher, tally, [every.as_ref(), any.as_ref()], keep)?);
+            }
             let mut seen = Vec::new();
             if filters.sort == Sort::Relevance {
                 self.weighed(&searcher, &ranked.head, wanted, &mut kept, keep)?;
@@ -118,7 +131,31 @@ impl View {
         let more = kept.len() >= wanted;
         kept.truncate(wanted.saturating_sub(1));
         let kept = kept.into_iter().skip(page.offset).take(page.limit).collect();
-        Ok(Best { kept, more, meant })
+        Ok(Best { kept, more, meant, facets })
+    }
+
+    /// Counts what answers the first of `queries` that anything answers.
+    fn facets<'q, T>(
+        &self,
+        searcher: &Searcher,
+        tally: Tally,
+        queries: impl IntoIterator<Item = Option<&'q BoxedQuery>>,
+        keep: &mut impl FnMut(Place, Stored) -> Option<T>,
+    ) -> tantivy::Result<Facets> {
+        for query in queries.into_iter().flatten() {
+            let mut matches = Matches::of(searcher, query)?;
+            if matches.is_empty() {
+                continue;
+            }
+            if tally.of == Counted::Kept {
+                matches = matches.kept(searcher, CANDIDATES_MAX, |address| {
+                    let place = Place { score: 0.0, evidence: None };
+                    Ok(keep(place, self.stored(searcher, address)?).is_some())
+                })?;
+            }
+            return Facets::count(searcher, &self.fields, &matches, tally.values);
+        }
+        Ok(Facets::default())
     }
 
     /// The first `count` documents for `query`.

@@ -29,16 +29,25 @@ const STOP_WORDS: [&str; 27] = [
 
 /// Teaches an opened index the three analyzers; must come before any reading or writing.
 pub(crate) fn register(index: &Index) {
+    let analyzers = index.tokenizers();
+    for name in [STEMMED, PLAIN, CUT] {
+        analyzers.register(name, analyzer(name));
+    }
+}
+
+/// The analyzer of that name.
+pub(crate) fn analyzer(name: &str) -> TextAnalyzer {
     let prose = || {
         TextAnalyzer::builder(Prose::default())
             .filter(RemoveLongFilter::limit(WORD_BYTES_MAX))
             .filter(LowerCaser)
             .filter(AsciiFoldingFilter)
     };
-    let analyzers = index.tokenizers();
-    analyzers.register(STEMMED, prose().filter(Stemmer::new(Language::English)).build());
-    analyzers.register(PLAIN, prose().build());
-    analyzers.register(CUT, TextAnalyzer::builder(WhitespaceTokenizer::default()).build());
+    match name {
+        STEMMED => prose().filter(Stemmer::new(Language::English)).build(),
+        PLAIN => prose().build(),
+        _ => TextAnalyzer::builder(WhitespaceTokenizer::default()).build(),
+    }
 }
 
 /// The words of `text` as the named analyzer sees them, in order.

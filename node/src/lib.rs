@@ -4,6 +4,8 @@
 //! crates below; here are the sockets, the tasks, the clock and the blob store.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
+// Whether a future that holds the endpoint is `Send` is a question 128 types deep, and more.
+#![recursion_limit = "256"]
 
 mod access;
 mod alike;
@@ -36,6 +38,7 @@ pub mod prove;
 pub mod publish;
 mod recovery;
 pub mod registers;
+mod reindex;
 pub mod search;
 mod serve;
 pub mod shaping;
@@ -68,6 +71,7 @@ pub use protocol::message::{Disagreement, TalkError};
 pub use prove::{ProveError, Proved};
 pub use publish::{PublishError, PublishProgress, Published};
 pub use registers::SayError;
+pub use reindex::{IndexProgress, Rebuilt};
 pub use search::{Found, Hit, SearchError};
 pub use state::{StateError, Stated, Yanking};
 pub use sync::{Strategy, SyncReport, SyncWish};

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::future::IntoFuture;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Instant;
 
 use catalog::identity::PublisherId;
@@ -12,13 +11,18 @@ use catalog::release::{PackageId, PackageKind, ReleaseId};
 use catalog::resolve::Fit;
 use catalog::store::StoreError;
 pub use catalog_discovery::Sort;
-use catalog_discovery::{FollowError, IndexError, Query, Typing};
+use catalog_discovery::{FollowError, IndexError, Marks, Query, Typing};
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
 use crate::blocking::blocking;
-use crate::node::{Inner, Node};
-use crate::shown;
+use crate::node::Node;
+use crate::reindex::Rebuilt;
+use crate::shown as named;
+
+mod shown;
+
+pub use shown::{Count, Facets, Matched};
 
 /// Why a search has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +49,12 @@ pub struct Found {
     /// The words that were searched for instead, when the catalog does not know those of the query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub meant: Option<String>,
+    /// How many there are of each kind, when that was asked; of what is here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facets: Option<Facets>,
+    /// That the search index was built anew on the way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebuilt: Option<Rebuilt>,
     /// How long it took, in microseconds.
     pub took_us: u64,
 }
@@ -71,6 +81,9 @@ pub struct Hit {
     /// What adds up to the score, when that was asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub why: Vec<Clue>,
+    /// Where the words of the query stand.
+    #[serde(default)]
+    pub matched: Matched,
 }
 
 /// One thing that speaks for a package, or against it.
@@ -93,6 +106,7 @@ pub struct Search {
     sort: Sort,
     typing: Typing,
     explain: bool,
+    facets: usize,
     offset: usize,
     limit: usize,
 }
@@ -115,6 +129,7 @@ impl Node {
             sort: Sort::default(),
             typing: Typing::Done,
             explain: false,
+            facets: 0,
             offset: 0,
             limit: 20,
         }
@@ -164,6 +179,13 @@ impl Search {
         self
     }
 
+    /// Counts what there is of each kind, tag, licence, publisher and class of hardware, and tells
+    /// so many values of each.
+    pub fn facets(mut self, values: usize) -> Self {
+        self.facets = values;
+        self
+    }
+
     /// At most so many; 20 unless said.
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = limit;
@@ -195,16 +217,22 @@ impl Search {
             query.petnames = petnames.collect();
             query.sort = self.sort;
             query.typing = self.typing;
+            query.facets = self.facets;
             query.offset = self.offset;
             query.limit = self.limit;
             let found = index.find(store, &query)?;
+            let mut marks = Marks::of(&query);
             let hits = found.hits.into_iter().map(|hit| {
+                let (name, summary) = (hit.release.name.as_str(), &hit.release.summary);
+                let marked = marks.find(name, summary, hit.evidence.as_ref());
+                let matched = Matched::of(&marked, name, summary);
                 let evidence = hit.evidence.filter(|_| self.explain);
                 let parts = evidence.iter().flat_map(|evidence| evidence.parts());
                 let why = parts.map(|(clue, adds)| Clue { name: clue.name().to_owned(), adds });
                 Ok(Hit {
                     why: why.collect(),
-                    reference: shown::package(store, &hit.package())?,
+                    matched,
+                    reference: named::package(store, &hit.package())?,
                     package: hit.package(),
                     version: hit.release.version,
                     id: hit.id,
@@ -215,8 +243,16 @@ impl Search {
                 })
             });
             let hits = hits.collect::<Result<_, StoreError>>()?;
+            let facets = found.facets.map(|facets| Facets::named(facets, store)).transpose()?;
             let took_us = began.elapsed().as_micros() as u64;
-            Ok(Found { hits, more: found.more, meant: found.meant, took_us })
+            Ok(Found {
+                hits,
+                more: found.more,
+                meant: found.meant,
+                facets,
+                rebuilt: found.rebuilt.map(Rebuilt::from),
+                took_us,
+            })
         })
         .await
     }
@@ -234,14 +270,5 @@ impl IntoFuture for Search {
 impl fmt::Debug for Search {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Search({:?})", self.text)
-    }
-}
-
-impl Inner {
-    /// Brings the search index up to date.
-    pub(crate) async fn follow_index(self: &Arc<Self>) -> Result<(), SearchError> {
-        let index = self.index().await?.clone();
-        let inner = self.clone();
-        blocking(move || Ok(index.follow(&inner.store).map(drop)?)).await
     }
 }

@@ -109,6 +109,13 @@ impl LimitsArgs {
     }
 }
 
+/// `catalog index …`
+#[derive(Debug, Subcommand)]
+pub enum IndexCommand {
+    /// Throw the search index away and read every record again; a damaged one is rebuilt by itself
+    Rebuild,
+}
+
 /// `catalog key …`
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {

@@ -24,6 +24,8 @@ pub struct ChoiceArgs {
     catalog search \"graph database\" --fits this\n  \
     catalog search grahp --kind service        typing mistakes are forgiven\n  \
     catalog search 'graph \"side by side\" -server tag:sql license:MIT size:<10MiB'\n  \
+    catalog search database --facets           what there is, to narrow it down
+  \
     catalog search vector --format plain | catalog install -")]
 pub struct SearchArgs {
     /// Words to look for; without any, everything is listed. "these words" stand side by side,
@@ -47,6 +49,9 @@ pub struct SearchArgs {
     /// Say of each package why it stands where it does
     #[arg(long)]
     pub explain: bool,
+    /// Count the results by kind, tag, licence, publisher and hardware
+    #[arg(long)]
+    pub facets: bool,
     /// At most this many results
     #[arg(long, default_value_t = 20)]
     pub limit: usize,

@@ -7,6 +7,8 @@ use catalog_node::info;
 use catalog_node::search::{Clue, Found, Hit};
 use serde_json::{Value, json};
 
+use super::facets;
+use super::index::mended;
 use super::publish::counted;
 use crate::args::{InfoArgs, SearchArgs};
 use crate::line::{Ink, Line, Table, paragraph};
@@ -31,8 +33,12 @@ pub fn search(session: &Session, args: &SearchArgs) -> Result<(), Stop> {
         sort: args.sort.clone(),
         prefix: args.prefix,
         explain: args.explain,
+        facets: if args.facets { facets::SHOWN } else { 0 },
     };
     let found = session.ask(async |control| Ok(control.ask(&request).await?))?;
+    if let Some(rebuilt) = &found.rebuilt {
+        session.screen.warn(&mended(rebuilt));
+    }
     if found.hits.is_empty() {
         session.screen.say(&Line::from("nothing found; catalog peer add brings more packages"));
     }
@@ -66,6 +72,8 @@ impl Document for Hits {
             "hits": self.rows(),
             "more": self.found.more,
             "meant": self.found.meant,
+            "facets": self.found.facets,
+            "rebuilt": self.found.rebuilt,
             "took_us": self.found.took_us,
         })
     }
@@ -83,10 +91,10 @@ impl Document for Hits {
         let mut table = Table::new(&headings);
         for hit in hits {
             let mut cells = vec![
-                Line::new().ink(Ink::Strong, &hit.reference),
+                reference(hit),
                 hit.version.to_string().into(),
                 hit.kind.to_string().into(),
-                Line::from(&hit.summary),
+                Line::new().marked(Ink::Plain, &hit.summary, &hit.matched.summary),
             ];
             if with_fit {
                 cells.insert(3, hit.fit.map(fit).unwrap_or_default());
@@ -107,6 +115,7 @@ impl Document for Hits {
             let more = format!("there are more: --offset {} or --limit", self.next);
             lines.push(Line::new().ink(Ink::Dim, more));
         }
+        lines.extend(self.found.facets.iter().flat_map(facets::lines));
         lines
     }
 
@@ -117,6 +126,13 @@ impl Document for Hits {
     fn rows(&self) -> Option<Vec<Value>> {
         Some(self.found.hits.iter().map(Self::row).collect())
     }
+}
+
+/// How a package is named here, with the words of the query in its name.
+fn reference(hit: &Hit) -> Line {
+    let name = hit.package.name.as_str();
+    let before = hit.reference.strip_suffix(name).unwrap_or_default();
+    Line::new().ink(Ink::Strong, before).marked(Ink::Strong, name, &hit.matched.name)
 }
 
 /// What adds up to a score, what adds most first.

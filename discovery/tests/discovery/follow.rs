@@ -64,6 +64,16 @@ impl Publisher {
     }
 }
 
+/// A store with three packages, and an index beside it in `index`.
+pub fn shop() -> (TempDir, Store, Index) {
+    let publisher = Publisher::new();
+    for name in ["graphdb", "notes", "zeta"] {
+        publisher.publish(name, "1.0.0");
+    }
+    let index = publisher.index();
+    (publisher.dir, publisher.store, index)
+}
+
 #[test]
 fn the_newest_version_that_is_not_yanked_is_shown() {
     let publisher = Publisher::new();

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+mod facets;
 mod fits;
 mod follow;
 mod hostile;
 mod index;
 mod language;
+mod mend;
 mod search;

@@ -58,7 +58,8 @@ pub(super) fn router(node: Node, stop: CancellationToken, http: Option<Http>) ->
         .long::<ask::Install>()
         .long::<ask::Update>()
         .long::<ask::Fetch>()
-        .long::<ask::Verify>();
+        .long::<ask::Verify>()
+        .long::<ask::IndexRebuild>();
     table
         .0
         .route(&path(ask::Cat::NAME), post(cat))

@@ -45,6 +45,9 @@ pub struct Search {
     /// Says of each package why it stands where it does.
     #[serde(default)]
     pub explain: bool,
+    /// Counts so many values of each facet.
+    #[serde(default)]
+    pub facets: usize,
 }
 
 /// What something is to fit.
@@ -80,6 +83,7 @@ impl Answer for Search {
         if self.explain {
             search = search.explain();
         }
+        search = search.facets(self.facets);
         search = match self.fits {
             None => search,
             Some(Fits::Here) => search.fits(),

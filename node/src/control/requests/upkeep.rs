@@ -9,6 +9,7 @@ use super::super::stream::Reporter;
 use super::{Answer, AnswerAtLength, LongRequest, Request};
 use crate::Node;
 use crate::gc::GcReport;
+use crate::reindex::{IndexProgress, Rebuilt};
 use crate::status::{self, Checkup};
 use crate::verify::{VerifyProgress, VerifyReport};
 
@@ -53,6 +54,26 @@ impl Request for Gc {
 impl Answer for Gc {
     async fn answer(self, node: &Node) -> Result<GcReport, Failure> {
         node.gc(self.dry_run).await.map_err(|error| error.blame())
+    }
+}
+
+/// Builds the search index anew.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct IndexRebuild {}
+
+impl Request for IndexRebuild {
+    const NAME: &'static str = "index-rebuild";
+    type Reply = Rebuilt;
+}
+
+impl LongRequest for IndexRebuild {
+    type Progress = IndexProgress;
+}
+
+impl AnswerAtLength for IndexRebuild {
+    async fn answer(self, node: Node, reporter: Reporter) -> Result<Rebuilt, Failure> {
+        let rebuilt = node.rebuild_index(move |progress| reporter.report(progress)).await;
+        rebuilt.map_err(|error| error.blame())
     }
 }
 
