@@ -1,0 +1,5 @@
+//! The rules one by one, and simulated transfers as a whole.
+
+mod rules;
+mod simulation;
+mod world;
