@@ -6,13 +6,14 @@
 //! death of this process; fetching again asks only for what is missing.
 
 mod block;
-mod board;
 mod bring;
 mod cat;
+pub(crate) mod claims;
+pub(crate) mod gauge;
+mod job;
 pub(crate) mod provider;
 mod session;
-mod tally;
-mod transfer;
+pub(crate) mod tally;
 
 use std::fmt;
 use std::future::IntoFuture;

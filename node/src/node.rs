@@ -32,6 +32,8 @@ use crate::blobs::{Blobs, BlobsError};
 use crate::blocking::blocking;
 use crate::config::NodeConfig;
 use crate::endpoint::{self, Net, OnlineError};
+use crate::experience::Experience;
+use crate::fetch::claims::Claims;
 use crate::links::Links;
 use crate::pace::Pace;
 use crate::peers::LanNodes;
@@ -95,6 +97,10 @@ pub(crate) struct Inner {
     pub links: Links,
     /// The content roots that are being fetched.
     pub fetching: Turns<Digest>,
+    /// The blobs that are being fetched.
+    pub arriving: Claims,
+    /// What became of asking others for contents.
+    pub experience: Experience,
     /// The peers that are being asked for records.
     pub pulling: Turns<NodeId>,
     /// The peers that are about to be asked.
@@ -146,6 +152,8 @@ impl NodeBuilder {
             store,
             links: Links::default(),
             fetching: Turns::default(),
+            arriving: Claims::default(),
+            experience: Experience::default(),
             pulling: Turns::default(),
             waiting: Waiting::default(),
             lan: LanNodes::default(),

@@ -241,8 +241,10 @@ impl Transfer {
             Event::Rtt { source, rtt } => {
                 self.sources[source.0].rtt = rtt;
                 self.sources[source.0].health.rtt = Some(rtt);
+                return;
             }
-            Event::Moved { request, at } => self.moved(now, request, at),
+            // What has come is no reason yet to ask for more; the next tick, or end, is.
+            Event::Moved { request, at } => return self.moved(now, request, at),
             Event::Ended { request, at, end } => {
                 self.moved(now, request, at);
                 self.ended(now, request, end);

@@ -18,18 +18,23 @@ use catalog::digest::Digest;
 use iroh_blobs::api::blobs::ImportBaoHandle;
 use tokio::sync::OnceCell;
 
-use super::provider::Meter;
-use super::transfer::LANES;
+use super::gauge::Gauge;
+use super::provider::Sink;
 use crate::blobs::{Blobs, BlobsError, hash};
 
-/// What all lanes together may hold back: a kill loses it, and it has to be fetched again.
+/// What all requests together may hold back: a kill loses it, and it has to be fetched again.
 const UNWRITTEN_BYTES_MAX: usize = 1 << 20;
-/// No block is smaller, however many lanes there are: the unit that a proof is about.
+/// No block is smaller, however many requests there are: the unit that a proof is about.
 const BLOCK_BYTES_MIN: usize = 16 << 10;
 /// A pair of hashes in a proof.
 pub(super) const PARENT_BYTES: u64 = 64;
 /// Items between us and the store; a block and its proofs fit.
 const ITEMS_AHEAD: usize = 64;
+
+/// How much a request may gather before it writes, when there are so many at once.
+pub(super) fn block_bytes(requests: usize) -> usize {
+    (UNWRITTEN_BYTES_MAX / requests.max(1)).max(BLOCK_BYTES_MIN)
+}
 
 /// Large files that the store's database knows of. What it does not know of, a killed process
 /// has lost, however much of it was written.
@@ -50,11 +55,12 @@ impl Begun {
 }
 
 /// A large file that stays open: the store puts a file that nobody works on to disk at once, which
-/// takes long and would happen whenever all lanes are between two blocks.
+/// takes long and would happen whenever all requests are between two blocks.
 pub(crate) struct Open {
     digest: Digest,
     size: NonZeroU64,
-    _idle: ImportBaoHandle,
+    /// Nobody locks it: a mutex is what lets several requests share it.
+    _idle: Mutex<ImportBaoHandle>,
 }
 
 impl Open {
@@ -63,7 +69,7 @@ impl Open {
         digest: Digest,
         size: NonZeroU64,
     ) -> Result<Self, BlobsError> {
-        Ok(Self { digest, size, _idle: import(blobs, digest, size).await? })
+        Ok(Self { digest, size, _idle: Mutex::new(import(blobs, digest, size).await?) })
     }
 
     pub(crate) fn digest(&self) -> Digest {
@@ -77,24 +83,28 @@ impl Open {
 
 /// The block being gathered.
 pub(crate) struct Block<'a> {
-    file: &'a mut Open,
+    file: &'a Open,
     blobs: &'a Blobs,
     begun: &'a Begun,
-    meter: &'a dyn Meter,
+    full: usize,
+    gauge: &'a Gauge,
     proofs: Vec<BaoContentItem>,
     at: u64,
     bytes: BytesMut,
 }
 
 impl<'a> Block<'a> {
-    pub(crate) fn new(
-        file: &'a mut Open,
-        blobs: &'a Blobs,
-        begun: &'a Begun,
-        meter: &'a dyn Meter,
-    ) -> Self {
-        let (proofs, bytes) = (Vec::new(), BytesMut::new());
-        Self { file, blobs, begun, meter, proofs, at: 0, bytes }
+    pub(crate) fn new(file: &'a Open, sink: &Sink<'a>, gauge: &'a Gauge) -> Self {
+        Self {
+            file,
+            blobs: sink.blobs,
+            begun: sink.begun,
+            full: sink.block_bytes,
+            gauge,
+            proofs: Vec::new(),
+            at: 0,
+            bytes: BytesMut::new(),
+        }
     }
 
     /// The file that it is a part of.
@@ -103,22 +113,16 @@ impl<'a> Block<'a> {
     }
 
     /// Takes one verified item.
-    ///
-    /// - `providers`: how many are at work on this transfer, each with [`LANES`].
-    pub(crate) async fn push(
-        &mut self,
-        item: BaoContentItem,
-        providers: usize,
-    ) -> Result<(), BlobsError> {
+    pub(crate) async fn push(&mut self, item: BaoContentItem) -> Result<(), BlobsError> {
         let leaf = match item {
             BaoContentItem::Parent(_) => {
-                self.meter.moved(PARENT_BYTES);
+                self.gauge.proved(PARENT_BYTES);
                 self.proofs.push(item);
                 return Ok(());
             }
             BaoContentItem::Leaf(leaf) => leaf,
         };
-        self.meter.moved(leaf.data.len() as u64);
+        self.gauge.received(leaf.data.len());
         if self.at + self.bytes.len() as u64 != leaf.offset {
             self.write().await?;
         }
@@ -126,8 +130,7 @@ impl<'a> Block<'a> {
             self.at = leaf.offset;
         }
         self.bytes.extend_from_slice(&leaf.data);
-        let full = UNWRITTEN_BYTES_MAX / (LANES * providers.max(1));
-        if self.bytes.len() >= full.max(BLOCK_BYTES_MIN) {
+        if self.bytes.len() >= self.full {
             self.write().await?;
         }
         Ok(())
@@ -142,10 +145,17 @@ impl<'a> Block<'a> {
         let data = std::mem::replace(&mut self.bytes, BytesMut::with_capacity(capacity)).freeze();
         let content = data.len() as u64;
         let leaf = BaoContentItem::Leaf(Leaf { offset: self.at, data });
+        let items = std::mem::take(&mut self.proofs).into_iter().chain([leaf]);
+        self.gauge.writing(self.put(items)).await?;
+        self.gauge.stored(content);
+        Ok(())
+    }
+
+    async fn put(&self, items: impl Iterator<Item = BaoContentItem>) -> Result<(), BlobsError> {
         let Open { digest, size, .. } = *self.file;
         let store = import(self.blobs, digest, size).await?;
         let mut sent = Ok(());
-        for item in self.proofs.drain(..).chain([leaf]) {
+        for item in items {
             sent = store.tx.send(item).await;
             if sent.is_err() {
                 // The store stopped taking items; its answer says why.
@@ -160,9 +170,7 @@ impl<'a> Block<'a> {
             }
             Err(error) => return Err(write_failed(error)),
         }
-        self.begun.ensure(digest, self.blobs).await?;
-        self.meter.stored(content);
-        Ok(())
+        self.begun.ensure(digest, self.blobs).await
     }
 }
 
@@ -181,33 +189,15 @@ fn write_failed(error: impl std::error::Error + Send + Sync + 'static) -> BlobsE
 
 #[cfg(test)]
 mod tests {
+    use super::super::tally::Tally;
     use super::*;
     use iroh_blobs::api::blobs::EncodedItem;
     use iroh_blobs::protocol::ChunkRanges;
     use n0_future::StreamExt as _;
-    use std::sync::atomic::{AtomicU64, Ordering};
-
-    #[derive(Default)]
-    struct Counts {
-        stored: AtomicU64,
-        received: AtomicU64,
-    }
-
-    impl Meter for Counts {
-        fn stored(&self, content: u64) {
-            self.stored.fetch_add(content, Ordering::Relaxed);
-        }
-
-        fn moved(&self, bytes: u64) {
-            // A proof is no content.
-            let content = if bytes == PARENT_BYTES { 0 } else { bytes };
-            self.received.fetch_add(content, Ordering::Relaxed);
-        }
-    }
 
     /// What is counted as stored is in the store, and what is not stays below the ceiling.
     #[tokio::test]
-    async fn little_is_held_back_however_many_providers_there_are() {
+    async fn little_is_held_back_however_many_requests_there_are() {
         let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
         let (from, _) = Blobs::open(dirs[0].path()).await.unwrap();
         let (to, _) = Blobs::open(dirs[1].path()).await.unwrap();
@@ -216,9 +206,18 @@ mod tests {
         let writer = from.writer().await;
         writer.import_many(vec![content.into()]).await.unwrap();
 
-        let (begun, counts) = (Begun::default(), Counts::default());
-        let mut open = Open::new(&to, digest, NonZeroU64::new(size).unwrap()).await.unwrap();
-        let mut block = Block::new(&mut open, &to, &begun, &counts);
+        let gauge = Gauge::new(Tally::new(Arc::new(|_| ())));
+        let open = Open::new(&to, digest, NonZeroU64::new(size).unwrap()).await.unwrap();
+        let (writer, begun) = (to.writer().await, Begun::default());
+        let requests = 8;
+        let sink = Sink {
+            blobs: &to,
+            writer: &writer,
+            begun: &begun,
+            open: Some(&open),
+            block_bytes: block_bytes(requests),
+        };
+        let mut block = Block::new(&open, &sink, &gauge);
         let exported = from.api().blobs().export_bao(hash(&digest), ChunkRanges::all());
         let mut items = std::pin::pin!(exported.stream());
         while let Some(item) = items.next().await {
@@ -227,19 +226,18 @@ mod tests {
                 EncodedItem::Parent(parent) => BaoContentItem::Parent(parent),
                 _ => continue,
             };
-            let providers = if counts.stored.load(Ordering::Relaxed) < size / 2 { 1 } else { 8 };
-            block.push(item, providers).await.unwrap();
-            let stored = counts.stored.load(Ordering::Relaxed);
-            let held = counts.received.load(Ordering::Relaxed) - stored;
-            assert!(held <= (UNWRITTEN_BYTES_MAX / (LANES * providers)) as u64);
+            block.push(item).await.unwrap();
+            let mark = gauge.mark();
+            assert!(mark.received - mark.stored <= (UNWRITTEN_BYTES_MAX / requests) as u64);
             let missing = to.missing(&digest, size).await.unwrap();
             assert_eq!(
                 missing.iter().map(|range| range.end - range.start).sum::<u64>(),
-                size - stored
+                size - mark.stored
             );
         }
         block.write().await.unwrap();
-        assert_eq!(counts.stored.load(Ordering::Relaxed), size);
+        assert_eq!(gauge.mark().stored, size);
         assert!(to.is_sound(&digest, size).await);
+        assert_eq!(block_bytes(1000), BLOCK_BYTES_MIN);
     }
 }

@@ -11,7 +11,8 @@ use catalog::store::{Hold, HoldReason};
 use catalog::tree::{TREE_BYTES_MAX, TREE_ENTRIES_MAX, Tree, TreeEntry};
 use catalog::variant::Variant;
 
-use super::board::{self, PIECE_BYTES, Wanted};
+use super::claims::Claim;
+use super::job::{self, Wanted};
 use super::session::Session;
 use super::tally::Tally;
 use super::{FetchError, OnProgress};
@@ -21,6 +22,7 @@ use crate::blocking::blocking;
 use crate::disk;
 use crate::lookup::Chosen;
 use crate::node::{Inner, now};
+use crate::transfer::UNIT_BYTES;
 
 /// From this many files on, listing all blobs is cheaper than asking for each.
 const LIST_FILES_MIN: usize = 64;
@@ -93,22 +95,38 @@ pub(crate) async fn bring(
     };
     let selected = select(want, &tree)?;
     let total: ByteSize = selected.iter().map(|file| ByteSize::bytes(file.size)).sum();
-    let missing = missing(blobs, want, selected.clone()).await?;
-    let missing_bytes =
-        missing.iter().flat_map(|file| &file.missing).map(|r| r.end - r.start).sum();
+    let mut missing = missing(blobs, want, &selected).await?;
+    let missing_bytes = bytes(&missing);
     tally.expect(total.as_u64(), total.as_u64().saturating_sub(missing_bytes));
 
     if !missing.is_empty() {
         check_room(node, blobs, ByteSize::bytes(missing_bytes))?;
-        let session = match &mut session {
-            Some(session) => session,
-            None => {
-                let opened =
-                    Session::new(node.clone(), reference, variant.root, tally.clone()).await?;
-                session.insert(opened)
-            }
-        };
-        session.transfer(board::cut(&missing), blobs, &writer).await?;
+    }
+    while !missing.is_empty() {
+        let claim = node.arriving.take(missing.iter().map(|file| file.digest));
+        let (ours, others) = split(missing, &claim);
+        if !ours.is_empty() {
+            let session = match &mut session {
+                Some(session) => session,
+                None => {
+                    let opened =
+                        Session::new(node.clone(), reference, variant.root, tally.clone()).await?;
+                    session.insert(opened)
+                }
+            };
+            session.transfer(job::cut(&ours), blobs, &writer).await?;
+        }
+        drop(claim);
+        // What somebody else was fetching already is here soon, or is ours to fetch.
+        let digests: Vec<Digest> = others.iter().map(|file| file.digest).collect();
+        tokio::select! {
+            () = node.stop.cancelled() => return Err(FetchError::Shutdown),
+            () = node.arriving.released(&digests) => {}
+        }
+        let again: Vec<Selected> = others.iter().map(Selected::from).collect();
+        missing = self::missing(blobs, want, &again).await?;
+        tally.stored(bytes(&others).saturating_sub(bytes(&missing)));
+        others.iter().for_each(|file| writer.wrote(file.digest, file.size));
     }
     writer.sync().await?;
     tally.report();
@@ -118,6 +136,15 @@ pub(crate) async fn bring(
         blocking(move || store.release_hold(&root, HoldReason::Partial)).await?;
     }
     Ok(Brought { files: selected.len() as u64, bytes: total, moved: tally.bytes_moved(), tree })
+}
+
+fn bytes(files: &[Wanted]) -> u64 {
+    files.iter().flat_map(|file| &file.missing).map(|range| range.end - range.start).sum()
+}
+
+/// What we have claimed, and what somebody else is fetching.
+fn split(missing: Vec<Wanted>, claim: &Claim) -> (Vec<Wanted>, Vec<Wanted>) {
+    missing.into_iter().partition(|file| claim.contains(&file.digest))
 }
 
 async fn hold(node: &Inner, root: Digest, reason: HoldReason) -> Result<(), FetchError> {
@@ -175,6 +202,12 @@ struct Selected {
     size: u64,
 }
 
+impl From<&Wanted> for Selected {
+    fn from(file: &Wanted) -> Self {
+        Self { child: file.child, digest: file.digest, size: file.size }
+    }
+}
+
 /// The files in the wanted part, in tree order.
 fn select(want: &Want<'_>, tree: &Tree) -> Result<Vec<Selected>, FetchError> {
     let paths = match want.part {
@@ -228,12 +261,12 @@ pub(crate) fn near(tree: &Tree, path: &TreePath) -> Vec<String> {
 async fn missing(
     blobs: &Blobs,
     want: &Want<'_>,
-    selected: Vec<Selected>,
+    selected: &[Selected],
 ) -> Result<Vec<Wanted>, FetchError> {
     let here = if selected.len() >= LIST_FILES_MIN { Some(blobs.list().await?) } else { None };
     let mut seen = HashSet::new();
     let mut wanted = Vec::new();
-    for Selected { child, digest, size } in selected {
+    for Selected { child, digest, size } in selected.iter().copied() {
         if size == 0 || !seen.insert(digest) {
             continue;
         }
@@ -249,7 +282,7 @@ async fn missing(
                 ));
             }
             Holding::Whole { .. } => continue,
-            Holding::Partial if size > PIECE_BYTES => blobs.missing(&digest, size).await?,
+            Holding::Partial if size > UNIT_BYTES => blobs.missing(&digest, size).await?,
             Holding::Partial | Holding::Absent => std::iter::once(0..size).collect(),
         };
         wanted.push(Wanted { child, digest, size, missing });

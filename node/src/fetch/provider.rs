@@ -1,28 +1,26 @@
 //! Carries out one request at one provider and writes what arrives, verified, to the blob store.
 //!
 //! Guarantees: a byte reaches the store only after the hash tree proved it; a size other than the
-//! signed tree's ends the request before any content is taken.
+//! signed tree's ends the request before any content is taken. Whether to wait is not decided
+//! here: a request goes on until it is cancelled.
 
 use std::io;
-use std::num::NonZeroU64;
 use std::ops::{Range, RangeInclusive};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use bao_tree::io::BaoContentItem;
 use bytes::Bytes;
 use catalog::digest::Digest;
-use catalog::permission::NodeId;
 use iroh::endpoint::{Connection, ReadError};
 use iroh_blobs::get::fsm::{
     self, AtBlobContent, AtBlobHeader, AtBlobHeaderNextError, AtEndBlob, BlobContentNext,
     ConnectedNext, DecodeError, EndBlobNext,
 };
 use iroh_blobs::protocol::{ChunkRanges, ChunkRangesExt, GetRequest};
+use tokio_util::sync::CancellationToken;
 
 use super::block::{Begun, Block, Open, PARENT_BYTES};
-use super::board::{Job, SmallFile};
+use super::gauge::Gauge;
+use super::job::{Job, SmallFile};
 use crate::blobs::{Blobs, BlobsError, Writer, hash};
 
 /// Small files are written in blocks of this size: few writes, and little to lose in a crash.
@@ -36,15 +34,19 @@ const HEADER_BYTES: u64 = 8;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum ProviderError {
-    /// Nothing came for too long.
-    #[error("it stalled")]
-    Stalled,
+    /// Nobody wants it any more.
+    #[error("it was cancelled")]
+    Cancelled,
     /// It does not have it, or does not give it to us; it does not say which.
     #[error("it does not offer this")]
     Refused,
-    /// The bytes do not match their hash, or a size is not what the publisher signed.
+    /// The bytes do not match their hash.
     #[error("it sent wrong bytes")]
     Wrong,
+    /// What it offers under this name has another size than the publisher signed. Either may be
+    /// at fault.
+    #[error("it offers something of another size")]
+    Unlike,
     /// The connection broke.
     #[error("the connection was lost")]
     Lost {
@@ -56,89 +58,86 @@ pub(crate) enum ProviderError {
     Blobs(#[from] BlobsError),
 }
 
-/// Silence for this long, while somebody else could go on, counts as a stall.
-const STALL: Duration = Duration::from_secs(1);
-/// The same when there is nobody else.
-const STALL_ALONE: Duration = Duration::from_secs(10);
-
 /// Somebody who may hold a variant.
 #[derive(Clone)]
-pub(crate) struct Provider {
-    pub node: NodeId,
-    pub connection: Connection,
-    /// How many providers are at work on the same transfer.
-    pub company: Arc<AtomicUsize>,
-}
+pub(crate) struct Provider(pub Connection);
 
-/// Where a lane puts what arrives.
+/// Where a request puts what arrives.
 pub(crate) struct Sink<'a> {
     pub blobs: &'a Blobs,
     pub writer: &'a Writer,
     pub begun: &'a Begun,
-    /// The large file that the lane is at.
-    pub open: &'a mut Option<Open>,
+    /// The large file that the request is about.
+    pub open: Option<&'a Open>,
+    /// The most bytes that are gathered before they are written.
+    pub block_bytes: usize,
 }
 
-/// Told what arrives.
-pub(crate) trait Meter: Send + Sync {
-    /// So many bytes of content were verified and written.
-    fn stored(&self, content: u64);
-    /// So many bytes came over the wire: content and proofs.
-    fn moved(&self, bytes: u64);
+/// A request that is under way, and how to end it.
+pub(crate) struct Work {
+    pub gauge: Gauge,
+    pub cancelled: CancellationToken,
+}
+
+impl Work {
+    async fn unless_cancelled<T>(&self, step: impl Future<Output = T>) -> Result<T, ProviderError> {
+        tokio::select! {
+            biased;
+            () = self.cancelled.cancelled() => Err(ProviderError::Cancelled),
+            done = step => Ok(done),
+        }
+    }
 }
 
 impl Provider {
     /// Fetches the hash sequence and the tree of a variant: `(sequence, tree)`.
     ///
-    /// `sequence_bytes` is what the signed file count makes it; `tree_bytes_max` bounds the tree.
+    /// `sequence_bytes` is what the signed file count makes it; `tree_bytes_max` bounds the tree,
+    /// which is empty when the sequence does not begin with it.
     pub(crate) async fn head(
         &self,
         root: Digest,
         tree: Digest,
         sequence_bytes: u64,
         tree_bytes_max: u64,
-        meter: &dyn Meter,
+        work: &Work,
     ) -> Result<(Bytes, Bytes), ProviderError> {
         let request = GetRequest::builder()
             .root(ChunkRanges::all())
             .child(0, ChunkRanges::all())
             .build(hash(&root));
-        let ConnectedNext::StartRoot(start) = self.ask(request).await? else {
-            return Err(ProviderError::Wrong);
+        let ConnectedNext::StartRoot(start) = self.ask(request, work).await? else {
+            return Err(ProviderError::Unlike);
         };
         let exactly = sequence_bytes..=sequence_bytes;
-        let (end, sequence) = self.whole(start.next(), exactly, meter).await?;
+        let (end, sequence) = self.whole(start.next(), exactly, work).await?;
+        if sequence.get(..32) != Some(tree.as_bytes().as_slice()) {
+            // The publisher contradicts itself. Whoever serves it is not to blame.
+            return Ok((sequence.into(), Bytes::new()));
+        }
         let EndBlobNext::MoreChildren(child) = end.next() else {
-            return Err(ProviderError::Wrong);
+            return Err(ProviderError::Unlike);
         };
-        let (_, tree) = self.whole(child.next(hash(&tree)), 1..=tree_bytes_max, meter).await?;
+        let (_, tree) = self.whole(child.next(hash(&tree)), 1..=tree_bytes_max, work).await?;
         Ok((sequence.into(), tree.into()))
     }
 
-    /// Does one job. What arrived before an error stays in the store, as far as it was verified.
+    /// Does one job. What arrived before an error, or before it was cancelled, stays in the store,
+    /// as far as it was verified.
     pub(crate) async fn carry_out(
         &self,
         root: Digest,
         job: &Job,
         sink: Sink<'_>,
-        meter: &dyn Meter,
+        work: &Work,
     ) -> Result<(), ProviderError> {
-        match job {
-            // It has come meanwhile.
-            Job::Piece { ranges, .. } if ranges.is_empty() => Ok(()),
-            Job::Run(files) => self.run(root, files, sink.writer, meter).await,
-            Job::Piece { child, digest, size, ranges } => {
+        match (job, sink.open) {
+            (Job::Run(files), _) => self.run(root, files, sink.writer, work).await,
+            (Job::Piece { child, digest, size, ranges }, Some(open)) => {
                 sink.writer.wrote(*digest, *size);
-                if sink.open.as_ref().is_none_or(|open| open.digest() != *digest) {
-                    let size = NonZeroU64::new(*size).ok_or(ProviderError::Wrong)?;
-                    // The file before is closed first: only so many may be open.
-                    *sink.open = None;
-                    *sink.open = Some(Open::new(sink.blobs, *digest, size).await?);
-                }
-                let Some(file) = sink.open else { return Err(ProviderError::Wrong) };
-                let block = Block::new(file, sink.blobs, sink.begun, meter);
-                self.piece(root, *child, ranges, block, meter).await
+                self.piece(root, *child, ranges, Block::new(open, &sink, &work.gauge), work).await
             }
+            (Job::Piece { .. }, None) => Err(ProviderError::Unlike),
         }
     }
 
@@ -147,31 +146,41 @@ impl Provider {
         root: Digest,
         files: &[SmallFile],
         writer: &Writer,
-        meter: &dyn Meter,
+        work: &Work,
+    ) -> Result<(), ProviderError> {
+        let mut block = Vec::new();
+        let came = self.files_of_run(root, files, &mut block, writer, work).await;
+        write(block, writer, work).await?;
+        came
+    }
+
+    async fn files_of_run(
+        &self,
+        root: Digest,
+        files: &[SmallFile],
+        block: &mut Vec<Bytes>,
+        writer: &Writer,
+        work: &Work,
     ) -> Result<(), ProviderError> {
         let request = files.iter().fold(GetRequest::builder(), |request, file| {
             request.child(file.child, ChunkRanges::all())
         });
-        let ConnectedNext::StartChild(first) = self.ask(request.build(hash(&root))).await? else {
-            return Err(ProviderError::Wrong);
-        };
+        let asked = self.ask(request.build(hash(&root)), work).await?;
+        let ConnectedNext::StartChild(first) = asked else { return Err(ProviderError::Unlike) };
         let mut next = EndBlobNext::MoreChildren(first);
-        let mut block = Vec::new();
         let mut block_bytes = 0;
         for file in files {
-            let EndBlobNext::MoreChildren(child) = next else { return Err(ProviderError::Wrong) };
+            let EndBlobNext::MoreChildren(child) = next else { return Err(ProviderError::Unlike) };
             let header = child.next(hash(&file.digest));
-            let (end, bytes) = self.whole(header, file.size..=file.size, meter).await?;
+            let (end, bytes) = self.whole(header, file.size..=file.size, work).await?;
             block_bytes += bytes.len();
             block.push(Bytes::from(bytes));
             if block_bytes >= BLOCK_BYTES || block.len() >= BLOCK_FILES {
-                writer.import_many(std::mem::take(&mut block)).await?;
-                meter.stored(std::mem::take(&mut block_bytes) as u64);
+                write(std::mem::take(block), writer, work).await?;
+                block_bytes = 0;
             }
             next = end.next();
         }
-        writer.import_many(block).await?;
-        meter.stored(block_bytes as u64);
         Ok(())
     }
 
@@ -181,22 +190,22 @@ impl Provider {
         child: u64,
         ranges: &[Range<u64>],
         mut block: Block<'_>,
-        meter: &dyn Meter,
+        work: &Work,
     ) -> Result<(), ProviderError> {
         let wanted = ranges
             .iter()
             .fold(ChunkRanges::empty(), |all, range| all | ChunkRanges::bytes(range.clone()));
         let request = GetRequest::builder().child(child, wanted).build(hash(&root));
-        let ConnectedNext::StartChild(start) = self.ask(request).await? else {
-            return Err(ProviderError::Wrong);
+        let ConnectedNext::StartChild(start) = self.ask(request, work).await? else {
+            return Err(ProviderError::Unlike);
         };
-        let opened = self.within(start.next(hash(&block.file().digest())).next()).await?;
+        let opened = work.unless_cancelled(start.next(hash(&block.file().digest())).next()).await?;
         let (content, size) = opened.map_err(header)?;
-        meter.moved(HEADER_BYTES);
+        work.gauge.proved(HEADER_BYTES);
         if size != block.file().size() {
-            return Err(ProviderError::Wrong);
+            return Err(ProviderError::Unlike);
         }
-        let received = self.receive(content, &mut block).await;
+        let received = self.receive(content, &mut block, work).await;
         block.write().await?;
         received
     }
@@ -205,19 +214,22 @@ impl Provider {
         &self,
         mut content: AtBlobContent,
         block: &mut Block<'_>,
+        work: &Work,
     ) -> Result<(), ProviderError> {
-        while let BlobContentNext::More((rest, item)) = self.within(content.next()).await? {
+        while let BlobContentNext::More((rest, item)) =
+            work.unless_cancelled(content.next()).await?
+        {
             content = rest;
-            block.push(item.map_err(decode)?, self.company.load(Ordering::Relaxed)).await?;
+            block.push(item.map_err(decode)?).await?;
         }
         Ok(())
     }
 
     /// Opens a stream and sends the request.
-    async fn ask(&self, request: GetRequest) -> Result<ConnectedNext, ProviderError> {
-        let start = fsm::start(self.connection.clone(), request, Default::default());
-        let opened = self.within(start.next()).await?.map_err(lost)?;
-        self.within(opened.next()).await?.map_err(lost)
+    async fn ask(&self, request: GetRequest, work: &Work) -> Result<ConnectedNext, ProviderError> {
+        let start = fsm::start(self.0.clone(), request, Default::default());
+        let opened = work.unless_cancelled(start.next()).await?.map_err(lost)?;
+        work.unless_cancelled(opened.next()).await?.map_err(lost)
     }
 
     /// Receives a whole blob whose size lies in `sizes` into memory.
@@ -225,40 +237,44 @@ impl Provider {
         &self,
         blob: AtBlobHeader,
         sizes: RangeInclusive<u64>,
-        meter: &dyn Meter,
+        work: &Work,
     ) -> Result<(AtEndBlob, Vec<u8>), ProviderError> {
-        let (mut content, size) = self.within(blob.next()).await?.map_err(header)?;
-        meter.moved(HEADER_BYTES);
+        let (mut content, size) = work.unless_cancelled(blob.next()).await?.map_err(header)?;
+        work.gauge.proved(HEADER_BYTES);
         if !sizes.contains(&size) {
-            return Err(ProviderError::Wrong);
+            return Err(ProviderError::Unlike);
         }
         // Bounded by what the publisher signed and by the limits of trees.
         let mut bytes = Vec::with_capacity(size as usize);
         loop {
-            match self.within(content.next()).await? {
+            match work.unless_cancelled(content.next()).await? {
                 BlobContentNext::More((rest, item)) => {
                     content = rest;
                     match item.map_err(decode)? {
                         BaoContentItem::Leaf(leaf) => {
-                            meter.moved(leaf.data.len() as u64);
+                            work.gauge.received(leaf.data.len());
                             bytes.extend_from_slice(&leaf.data);
                         }
-                        BaoContentItem::Parent(_) => meter.moved(PARENT_BYTES),
+                        BaoContentItem::Parent(_) => work.gauge.proved(PARENT_BYTES),
                     }
                 }
                 BlobContentNext::Done(end) if bytes.len() as u64 == size => {
                     return Ok((end, bytes));
                 }
-                BlobContentNext::Done(_) => return Err(ProviderError::Wrong),
+                BlobContentNext::Done(_) => return Err(ProviderError::Unlike),
             }
         }
     }
+}
 
-    async fn within<T>(&self, step: impl Future<Output = T>) -> Result<T, ProviderError> {
-        let alone = self.company.load(Ordering::Relaxed) <= 1;
-        let patience = if alone { STALL_ALONE } else { STALL };
-        tokio::time::timeout(patience, step).await.map_err(|_| ProviderError::Stalled)
+/// Puts small files into the store.
+async fn write(files: Vec<Bytes>, writer: &Writer, work: &Work) -> Result<(), BlobsError> {
+    let bytes = files.iter().map(Bytes::len).sum::<usize>();
+    if !files.is_empty() {
+        work.gauge.writing(writer.import_many(files)).await?;
+        work.gauge.stored(bytes as u64);
     }
+    Ok(())
 }
 
 fn lost(error: impl std::error::Error + Send + Sync + 'static) -> ProviderError {

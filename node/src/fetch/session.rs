@@ -1,32 +1,37 @@
-//! Finds peers that offer a variant, and keeps a transfer going while any of them is left.
+//! Carries out what a [`Transfer`] orders: dials, requests, cancels, hang-ups; and tells it what
+//! becomes of them.
+//!
+//! One task drives the machine; each request is a task of its own. All of them end with the
+//! session.
 
 use std::collections::HashMap;
+use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use catalog::digest::Digest;
-use catalog::permission::NodeId;
+use iroh::endpoint::Connection;
+use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
 
-use super::board::Job;
-use super::provider::{Provider, ProviderError};
+use super::block::{Begun, Open, block_bytes};
+use super::gauge::Gauge;
+use super::job::Job;
+use super::provider::{Provider, ProviderError, Sink, Work};
 use super::tally::Tally;
-use super::transfer::Transfer;
 use super::{FetchError, TransferProgress, Tried};
 use crate::access;
-use crate::blobs::{Blobs, Writer};
+use crate::blobs::{Blobs, BlobsError, Writer};
 use crate::endpoint::DialError;
 use crate::node::Inner;
 use crate::peers::{Candidate, causes};
-
-/// The most peers that are used for one variant.
-const PROVIDERS_MAX: usize = 8;
-/// A transfer to which nothing came for so long, although peers were dialled again and again, is
-/// given up.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// The pause before peers that were lost are dialled again.
-const REDIAL_PAUSE: Duration = Duration::from_millis(500);
+use crate::transfer::{
+    End, Event, Mark, Order, Parting, RequestId, SourceId, Standing, TICK, Transfer, UnitId,
+};
 
 /// The search for one variant.
 pub(crate) struct Session {
@@ -34,16 +39,60 @@ pub(crate) struct Session {
     reference: String,
     root: Digest,
     tally: Arc<Tally>,
-    candidates: Vec<Candidate>,
-    /// Peers that are not asked again, and why.
-    out: HashMap<NodeId, String>,
-    /// What went wrong last with peers that may be asked again.
-    lost: HashMap<NodeId, String>,
+    machine: Transfer,
+    /// By [`SourceId`].
+    sources: Vec<Source>,
+    /// By [`UnitId`].
+    tasks: Vec<Task>,
+    requests: HashMap<RequestId, Running>,
+    running: JoinSet<Ended>,
     dialling: JoinSet<Dialled>,
-    ready: Vec<Provider>,
+    /// The hash sequence and the tree, once they have come.
+    head: Option<(Bytes, Bytes)>,
 }
 
-type Dialled = (NodeId, Result<Provider, DialError>);
+struct Source {
+    candidate: Candidate,
+    connection: Option<Connection>,
+    /// What last went wrong with it.
+    trouble: Option<String>,
+}
+
+/// What a unit of the machine is.
+#[derive(Clone)]
+enum Task {
+    /// The hash sequence and the tree.
+    Head { tree: Digest, sequence_bytes: u64, tree_bytes_max: u64 },
+    /// Files, or a part of one.
+    Job { job: Job, destination: Arc<Destination>, file: Option<Arc<File>> },
+}
+
+/// Where files go.
+struct Destination {
+    blobs: Blobs,
+    writer: Arc<Writer>,
+    begun: Begun,
+}
+
+/// A large file, open while pieces of it are missing.
+#[derive(Default)]
+struct File(OnceCell<Open>);
+
+struct Running {
+    source: SourceId,
+    work: Arc<Work>,
+}
+
+struct Ended {
+    request: RequestId,
+    result: Result<Option<(Bytes, Bytes)>, ProviderError>,
+}
+
+struct Dialled {
+    source: SourceId,
+    took: Duration,
+    result: Result<Connection, DialError>,
+}
 
 impl Session {
     /// Begins to dial everybody who may have it.
@@ -53,66 +102,39 @@ impl Session {
         root: Digest,
         tally: Arc<Tally>,
     ) -> Result<Self, FetchError> {
-        let candidates = node.candidates()?;
+        let now = node.started.elapsed();
+        let mut candidates = node.candidates()?;
+        node.experience.sort(&mut candidates, now);
+        let health = candidates.iter().map(|one| node.experience.of(&one.node)).collect();
+        let seed = u64::from_le_bytes(root.as_bytes()[..8].try_into().unwrap_or_default());
         let mut session = Self {
+            machine: Transfer::new(health, now, seed),
             node,
             reference: reference.to_owned(),
             root,
             tally,
-            candidates,
-            out: HashMap::new(),
-            lost: HashMap::new(),
+            sources: candidates.into_iter().map(Source::new).collect(),
+            tasks: Vec::new(),
+            requests: HashMap::new(),
+            running: JoinSet::new(),
             dialling: JoinSet::new(),
-            ready: Vec::new(),
+            head: None,
         };
-        if !session.candidates.is_empty() {
-            session.dial().await?;
-        }
+        session.obey().await?;
         Ok(session)
     }
 
-    /// Dials everybody who is neither out nor connected.
-    async fn dial(&mut self) -> Result<(), FetchError> {
-        let net = self.node.net().await?.clone();
-        let wanted = self.candidates.iter().filter(|candidate| {
-            !self.out.contains_key(&candidate.node)
-                && self.ready.iter().all(|provider| provider.node != candidate.node)
-        });
-        let mut peers = 0;
-        for Candidate { node, addrs } in wanted.cloned() {
-            let (net, company) = (net.clone(), self.tally.company.clone());
-            self.dialling.spawn(async move {
-                let dialled = net.dial(node, &addrs, access::ALPN).await;
-                (node, dialled.map(|connection| Provider { node, connection, company }))
-            });
-            peers += 1;
-        }
-        self.tally.tell(TransferProgress::Connecting { peers });
-        Ok(())
-    }
-
-    /// Fetches the hash sequence and the tree from the first who offers them.
+    /// Fetches the hash sequence and the tree: `(sequence, tree)`.
     pub(crate) async fn head(
         &mut self,
         tree: Digest,
         sequence_bytes: u64,
         tree_bytes_max: u64,
     ) -> Result<(Bytes, Bytes), FetchError> {
-        let began = Instant::now();
-        loop {
-            while let Some(provider) = self.next_provider().await {
-                let meter = self.tally.as_ref();
-                match provider.head(self.root, tree, sequence_bytes, tree_bytes_max, meter).await {
-                    Ok(head) => {
-                        self.ready.push(provider);
-                        return Ok(head);
-                    }
-                    Err(ProviderError::Blobs(error)) => return Err(error.into()),
-                    Err(error) => self.drop_provider(&provider, &error),
-                }
-            }
-            self.pause(began.elapsed()).await?;
-        }
+        self.tasks.push(Task::Head { tree, sequence_bytes, tree_bytes_max });
+        // How long the tree is, nobody has said yet; an entry has some 100 bytes.
+        self.bring(&[sequence_bytes * 4]).await?;
+        self.head.take().ok_or_else(|| self.unavailable())
     }
 
     /// Lets everybody work on `jobs` until all are done.
@@ -122,100 +144,267 @@ impl Session {
         blobs: &Blobs,
         writer: &Arc<Writer>,
     ) -> Result<(), FetchError> {
-        let transfer = Transfer::new(
-            self.root,
-            jobs,
-            blobs.clone(),
-            writer.clone(),
-            self.tally.clone(),
-            self.tally.company.clone(),
-        );
-        let mut working: JoinSet<(Provider, Result<(), ProviderError>)> = JoinSet::new();
-        let mut ids = 0..;
-        while !transfer.is_finished() {
-            while working.len() < PROVIDERS_MAX
-                && let Some(provider) = self.ready.pop()
-            {
-                let (transfer, id) = (transfer.clone(), ids.next().unwrap_or_default());
-                working.spawn(async move {
-                    let worked = transfer.work(id, provider.clone()).await;
-                    (provider, worked)
-                });
-            }
-            if working.is_empty() && self.dialling.is_empty() {
-                self.pause(self.tally.silence()).await?;
-                continue;
+        let sizes: Vec<u64> = jobs.iter().map(Job::bytes).collect();
+        let destination = Arc::new(Destination {
+            blobs: blobs.clone(),
+            writer: writer.clone(),
+            begun: Begun::default(),
+        });
+        let mut last: Option<(Digest, Arc<File>)> = None;
+        for job in jobs {
+            // The pieces of a file stand side by side.
+            let file = job.large_file().map(|digest| match &last {
+                Some((before, file)) if *before == digest => file.clone(),
+                _ => last.insert((digest, Arc::default())).1.clone(),
+            });
+            self.tasks.push(Task::Job { job, destination: destination.clone(), file });
+        }
+        drop(last);
+        self.bring(&sizes).await
+    }
+
+    /// Drives the machine until units of these sizes, the last of the tasks, are here.
+    async fn bring(&mut self, sizes: &[u64]) -> Result<(), FetchError> {
+        self.machine.want(sizes, self.now());
+        let brought = self.drive().await;
+        self.let_go().await;
+        brought
+    }
+
+    async fn drive(&mut self) -> Result<(), FetchError> {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            self.obey().await?;
+            match self.machine.standing(self.now()) {
+                Standing::Going => {}
+                Standing::Finished => return Ok(()),
+                Standing::Stuck => return Err(self.unavailable()),
             }
             tokio::select! {
                 () = self.node.stop.cancelled() => return Err(FetchError::Shutdown),
-                Some(ended) = working.join_next() => match joined(ended) {
-                    (_, Ok(())) => {}
-                    (_, Err(ProviderError::Blobs(error))) => return Err(error.into()),
-                    (provider, Err(error)) => self.drop_provider(&provider, &error),
-                },
-                Some(dialled) = self.dialling.join_next() => self.take_up(joined(dialled)),
+                Some(ended) = self.running.join_next() => self.ended(joined(ended))?,
+                Some(dialled) = self.dialling.join_next() => self.dialled(joined(dialled)),
+                _ = ticks.tick() => {
+                    self.look();
+                    self.machine.tick(self.now());
+                }
             }
         }
-        // Whoever still duplicates what has come meanwhile is not needed any more.
-        working.shutdown().await;
+    }
+
+    /// Ends what nobody needs any more: duplicates of what has come meanwhile.
+    async fn let_go(&mut self) {
+        self.running.shutdown().await;
+        let now = self.now();
+        for (request, running) in std::mem::take(&mut self.requests) {
+            let at = running.work.gauge.mark();
+            self.machine.handle(now, Event::Ended { request, at, end: End::Cancelled });
+        }
+        for (at, source) in self.sources.iter().enumerate() {
+            self.node.experience.note(source.candidate.node, self.machine.health(SourceId(at)));
+        }
+        self.tally.providers.store(0, Ordering::Relaxed);
+    }
+
+    /// Does everything that the machine orders.
+    async fn obey(&mut self) -> Result<(), FetchError> {
+        let mut peers = 0;
+        while let Some(order) = self.machine.next_order() {
+            match order {
+                Order::Dial(source) => {
+                    self.dial(source).await?;
+                    peers += 1;
+                }
+                Order::Ask { request, source, unit, from } => {
+                    self.ask(request, source, unit, from);
+                }
+                Order::Cancel(request) => {
+                    if let Some(running) = self.requests.get(&request) {
+                        running.work.cancelled.cancel();
+                    }
+                }
+                Order::HangUp { source, why } => self.hang_up(source, why),
+            }
+        }
+        if peers > 0 {
+            self.tally.tell(TransferProgress::Connecting { peers });
+        }
+        self.tally.providers.store(self.machine.working(), Ordering::Relaxed);
         Ok(())
     }
 
-    /// The next peer that is connected; `None` when all that can be dialled have been.
-    async fn next_provider(&mut self) -> Option<Provider> {
-        loop {
-            if let Some(provider) = self.ready.pop() {
-                return Some(provider);
-            }
-            let dialled = self.dialling.join_next().await?;
-            self.take_up(joined(dialled));
-        }
+    async fn dial(&mut self, source: SourceId) -> Result<(), FetchError> {
+        let net = self.node.net().await?.clone();
+        let Candidate { node, addrs } = self.sources[source.0].candidate.clone();
+        self.dialling.spawn(async move {
+            let began = Instant::now();
+            let result = net.dial(node, &addrs, access::ALPN).await;
+            Dialled { source, took: began.elapsed(), result }
+        });
+        Ok(())
     }
 
-    fn take_up(&mut self, (node, dialled): Dialled) {
-        match dialled {
-            Ok(provider) => self.ready.push(provider),
+    fn dialled(&mut self, Dialled { source, took, result }: Dialled) {
+        let event = match result {
+            Ok(connection) => {
+                let rtt = rtt(&connection).unwrap_or(took);
+                self.sources[source.0].connection = Some(connection);
+                Event::Connected { source, rtt }
+            }
             Err(error) => {
-                self.lost.insert(node, causes(&error));
+                self.sources[source.0].trouble = Some(causes(&error));
+                Event::Unreachable { source }
+            }
+        };
+        self.machine.handle(self.now(), event);
+    }
+
+    fn ask(&mut self, request: RequestId, source: SourceId, unit: UnitId, from: u64) {
+        let work = Arc::new(Work {
+            gauge: Gauge::new(self.tally.clone()),
+            cancelled: CancellationToken::new(),
+        });
+        self.requests.insert(request, Running { source, work: work.clone() });
+        let provider = self.sources[source.0].connection.clone().map(Provider);
+        let (task, root) = (self.tasks[unit.0].clone(), self.root);
+        let block_bytes = block_bytes(self.machine.requests());
+        self.running.spawn(async move {
+            let result = match provider {
+                Some(provider) => task.run(from, root, &provider, &work, block_bytes).await,
+                None => Err(ProviderError::Cancelled),
+            };
+            Ended { request, result }
+        });
+    }
+
+    fn ended(&mut self, Ended { request, result }: Ended) -> Result<(), FetchError> {
+        let Some(Running { source, work }) = self.requests.remove(&request) else { return Ok(()) };
+        let mut at = Mark { is_writing: false, ..work.gauge.mark() };
+        let end = match result {
+            Ok(head) => {
+                if let Some(head) = head {
+                    at.stored = at.received;
+                    self.head = Some(head);
+                }
+                End::Done
+            }
+            Err(ProviderError::Blobs(error)) => return Err(error.into()),
+            Err(ProviderError::Cancelled) => End::Cancelled,
+            Err(error) => {
+                self.sources[source.0].trouble = Some(causes(&error));
+                match error {
+                    ProviderError::Wrong => End::Wrong,
+                    ProviderError::Lost { .. } => End::Lost,
+                    _ => End::Refused,
+                }
+            }
+        };
+        self.look();
+        self.machine.handle(self.now(), Event::Ended { request, at, end });
+        Ok(())
+    }
+
+    /// Tells the machine how far every request is.
+    fn look(&mut self) {
+        let now = self.now();
+        for (request, running) in &self.requests {
+            let (request, at) = (*request, running.work.gauge.mark());
+            self.machine.handle(now, Event::Moved { request, at });
+        }
+        for (at, source) in self.sources.iter().enumerate() {
+            if let Some(rtt) = source.connection.as_ref().and_then(rtt) {
+                self.machine.handle(now, Event::Rtt { source: SourceId(at), rtt });
             }
         }
     }
 
-    /// Counts a provider as lost for now, or for the whole transfer.
-    fn drop_provider(&mut self, provider: &Provider, error: &ProviderError) {
-        let (node, reason) = (provider.node, causes(error));
-        provider.connection.close(0u32.into(), b"");
-        if matches!(error, ProviderError::Wrong | ProviderError::Refused) {
-            self.out.insert(node, reason.clone());
-        } else {
-            self.lost.insert(node, reason.clone());
+    fn hang_up(&mut self, id: SourceId, why: Parting) {
+        let source = &mut self.sources[id.0];
+        if let Some(connection) = source.connection.take() {
+            connection.close(0u32.into(), b"");
         }
+        let reason = match (why, &source.trouble) {
+            (Parting::Stalled, _) => "it stalled".to_owned(),
+            (_, Some(trouble)) => trouble.clone(),
+            (Parting::Lied, None) => ProviderError::Wrong.to_string(),
+            (Parting::Refused | Parting::Lost, None) => ProviderError::Refused.to_string(),
+        };
+        source.trouble = Some(reason.clone());
+        let node = source.candidate.node;
+        self.node.experience.note(node, self.machine.health(id));
         self.tally.tell(TransferProgress::ProviderLost { node, reason });
     }
 
-    /// Waits a little and dials again, unless that has gone on for too long or nobody is left.
-    async fn pause(&mut self, silence: Duration) -> Result<(), FetchError> {
-        let left = self.candidates.iter().any(|candidate| !self.out.contains_key(&candidate.node));
-        // A peer that was never reached is not waited for: nothing says that it will come.
-        let reached = self.tally.bytes_moved() > 0;
-        if !left || !reached || silence > PATIENCE {
-            return Err(self.unavailable());
-        }
-        tokio::select! {
-            () = self.node.stop.cancelled() => return Err(FetchError::Shutdown),
-            () = tokio::time::sleep(REDIAL_PAUSE) => {}
-        }
-        self.dial().await
-    }
-
     fn unavailable(&self) -> FetchError {
-        let tried = self.candidates.iter().map(|candidate| {
-            let node = candidate.node;
-            let reason = self.out.get(&node).or_else(|| self.lost.get(&node));
-            Tried { node, reason: reason.cloned().unwrap_or_else(|| "not asked".to_owned()) }
+        let tried = self.sources.iter().map(|source| Tried {
+            node: source.candidate.node,
+            reason: source.trouble.clone().unwrap_or_else(|| "not asked".to_owned()),
         });
         FetchError::Unavailable { reference: self.reference.clone(), tried: tried.collect() }
     }
+
+    fn now(&self) -> Duration {
+        self.node.started.elapsed()
+    }
+}
+
+impl Source {
+    fn new(candidate: Candidate) -> Self {
+        Self { candidate, connection: None, trouble: None }
+    }
+}
+
+impl Task {
+    /// Does it at one provider; answers the head if it is that.
+    ///
+    /// - `from`: so many bytes of it are here.
+    async fn run(
+        &self,
+        from: u64,
+        root: Digest,
+        provider: &Provider,
+        work: &Work,
+        block_bytes: usize,
+    ) -> Result<Option<(Bytes, Bytes)>, ProviderError> {
+        let (job, destination, file) = match self {
+            Self::Head { tree, sequence_bytes, tree_bytes_max } => {
+                let head = provider.head(root, *tree, *sequence_bytes, *tree_bytes_max, work);
+                return head.await.map(Some);
+            }
+            Self::Job { job, destination, file } => (job.rest(from), destination, file),
+        };
+        if job.bytes() == 0 {
+            // It has come meanwhile.
+            return Ok(None);
+        }
+        let open = match (&job, file) {
+            (Job::Piece { digest, size, .. }, Some(file)) => {
+                Some(work.gauge.writing(file.open(&destination.blobs, *digest, *size)).await?)
+            }
+            _ => None,
+        };
+        let sink = Sink {
+            blobs: &destination.blobs,
+            writer: &destination.writer,
+            begun: &destination.begun,
+            open,
+            block_bytes,
+        };
+        provider.carry_out(root, &job, sink, work).await?;
+        Ok(None)
+    }
+}
+
+impl File {
+    async fn open(&self, blobs: &Blobs, digest: Digest, size: u64) -> Result<&Open, BlobsError> {
+        let size = NonZeroU64::new(size).ok_or(BlobsError::Missing { digest })?;
+        self.0.get_or_try_init(|| Open::new(blobs, digest, size)).await
+    }
+}
+
+fn rtt(connection: &Connection) -> Option<Duration> {
+    connection.paths().iter().map(|path| path.rtt()).min()
 }
 
 fn joined<T>(ended: Result<T, tokio::task::JoinError>) -> T {

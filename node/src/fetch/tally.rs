@@ -1,10 +1,9 @@
 //! Adds up what arrives and passes it on, not too often.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::provider::Meter;
 use super::{OnProgress, TransferProgress};
 
 /// The shortest time between two reports.
@@ -14,12 +13,11 @@ const REPORT_EVERY: Duration = Duration::from_millis(if cfg!(test) { 1 } else { 
 pub(crate) struct Tally {
     began: Instant,
     /// How many providers are at work.
-    pub company: Arc<AtomicUsize>,
+    pub providers: AtomicUsize,
     done: AtomicU64,
     total: AtomicU64,
     moved: AtomicU64,
-    /// When something last arrived, and when that was last reported.
-    arrived: Mutex<Instant>,
+    /// When the last report was made.
     reported_ms: AtomicU64,
     on: OnProgress,
 }
@@ -28,11 +26,10 @@ impl Tally {
     pub(crate) fn new(on: OnProgress) -> Arc<Self> {
         Arc::new(Self {
             began: Instant::now(),
-            company: Arc::default(),
+            providers: AtomicUsize::new(0),
             done: AtomicU64::new(0),
             total: AtomicU64::new(0),
             moved: AtomicU64::new(0),
-            arrived: Mutex::new(Instant::now()),
             reported_ms: AtomicU64::new(0),
             on,
         })
@@ -50,11 +47,6 @@ impl Tally {
         self.moved.load(Ordering::Relaxed)
     }
 
-    /// How long nothing has arrived.
-    pub(crate) fn silence(&self) -> Duration {
-        self.arrived.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
-    }
-
     /// Passes an event on.
     pub(crate) fn tell(&self, event: TransferProgress) {
         (self.on)(event);
@@ -67,19 +59,17 @@ impl Tally {
             bytes_done: self.done.load(Ordering::Relaxed).min(total),
             bytes_total: total,
             bytes_moved: self.bytes_moved(),
-            providers: self.company.load(Ordering::Relaxed) as u64,
+            providers: self.providers.load(Ordering::Relaxed) as u64,
         });
     }
-}
 
-impl Meter for Tally {
-    fn stored(&self, content: u64) {
+    /// So many more bytes of content are here.
+    pub(crate) fn stored(&self, content: u64) {
         self.done.fetch_add(content, Ordering::Relaxed);
-        *self.arrived.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         let now = self.began.elapsed().as_millis() as u64;
         let last = self.reported_ms.load(Ordering::Relaxed);
         let due = now >= last + REPORT_EVERY.as_millis() as u64;
-        // Only one of the lanes that find it due reports it.
+        // Only one of the requests that find it due reports it.
         if due
             && self
                 .reported_ms
@@ -90,7 +80,8 @@ impl Meter for Tally {
         }
     }
 
-    fn moved(&self, bytes: u64) {
+    /// So many bytes came over the wire: content and proofs.
+    pub(crate) fn moved(&self, bytes: u64) {
         self.moved.fetch_add(bytes, Ordering::Relaxed);
     }
 }

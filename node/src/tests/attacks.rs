@@ -17,7 +17,9 @@ use iroh_blobs::util::SendStream;
 
 use super::fixture::{Events, Machine, draft, noise, reference, simple};
 use crate::fetch::TransferProgress;
-use crate::fetch::provider::{Meter, Provider, ProviderError};
+use crate::fetch::gauge::Gauge;
+use crate::fetch::provider::{Provider, ProviderError, Work};
+use crate::fetch::tally::Tally;
 use crate::peers::ConnectError;
 use crate::ticket::Ticket;
 use crate::{access, endpoint};
@@ -195,19 +197,13 @@ impl SendStream for Flipping {
     }
 }
 
-struct Silent;
-
-impl Meter for Silent {
-    fn stored(&self, _content: u64) {}
-    fn moved(&self, _bytes: u64) {}
-}
-
 /// Asks `server` for a content root on behalf of `asker`.
 async fn ask(asker: &Machine, server: &Machine, root: Digest, tree: Digest) -> Result<(), String> {
     let net = asker.node.0.net().await.unwrap();
     let connection = net.dial(server.node.id(), &server.node.addrs(), access::ALPN).await.unwrap();
-    let provider = Provider { node: server.node.id(), connection, company: Arc::default() };
-    match provider.head(root, tree, 32 * 5, 1 << 20, &Silent).await {
+    let gauge = Gauge::new(Tally::new(Arc::new(|_| ())));
+    let work = Work { gauge, cancelled: Default::default() };
+    match Provider(connection).head(root, tree, 32 * 5, 1 << 20, &work).await {
         Ok(_) => Ok(()),
         Err(error @ ProviderError::Refused) => Err(error.to_string()),
         Err(error) => Err(format!("{error:?}")),
