@@ -6,6 +6,8 @@ pub(crate) mod fixture;
 mod install;
 mod kill;
 mod limits;
+mod odd;
 mod records;
 mod registers;
+mod sources;
 mod upkeep;

@@ -4,18 +4,13 @@ use std::collections::BTreeSet;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
 use catalog::digest::Digest;
-use catalog::permission::{NodeId, Permission};
-use iroh::endpoint::VarInt;
-use iroh_blobs::protocol::Request;
-use iroh_blobs::provider::events::EventSender;
-use iroh_blobs::provider::{StreamPair, handle_get};
-use iroh_blobs::util::SendStream;
+use catalog::permission::Permission;
 
 use super::fixture::{Events, Machine, draft, noise, reference, simple};
+use super::odd::{Manner, Odd};
 use crate::fetch::TransferProgress;
 use crate::fetch::gauge::Gauge;
 use crate::fetch::provider::{Provider, ProviderError, Work};
@@ -71,7 +66,7 @@ async fn a_provider_that_sends_wrong_bytes_is_dropped_and_the_other_finishes() {
     liar.meet(&a).await;
     liar.node.install(&reference("acme/graphdb")).await.unwrap();
     // It has the right bytes and sends others.
-    let (lying, address) = lie(&liar).await;
+    let lying = Odd::serve(&liar, Manner::Flips).await;
 
     // What it sent may come after the other has finished, so a lie is not caught in every round.
     let mut caught = 0;
@@ -79,8 +74,7 @@ async fn a_provider_that_sends_wrong_bytes_is_dropped_and_the_other_finishes() {
         assert!(round < 60, "{caught} lies were caught");
         let c = Machine::new().await;
         c.meet(&a).await;
-        let ticket = Ticket::new(lying.id, vec![address]);
-        c.node.0.lan.note(ticket.node(), ticket.addrs().to_vec());
+        lying.show(&c);
         lying.at.store(50_000 + round % 6 * 131_071, Ordering::Relaxed);
         let events = Events::default();
         let install = c.node.install(&reference("acme/graphdb")).progress(events.recorder());
@@ -91,110 +85,14 @@ async fn a_provider_that_sends_wrong_bytes_is_dropped_and_the_other_finishes() {
             matches!(event, TransferProgress::ProviderLost { node, reason }
                 if node == lying.id && reason.contains("wrong bytes"))
         });
-        let lied = lying.lied.swap(0, Ordering::Relaxed) > 0;
+        let lied = lying.did.swap(0, Ordering::Relaxed) > 0;
         assert!(lied || !dropped, "round {round}: only who lies is dropped");
         caught += usize::from(dropped);
         if caught == 4 {
             break;
         }
     }
-    lying.endpoint.close().await;
-}
-
-/// A provider of `machine`'s contents that flips one bit of each stream.
-struct Lying {
-    id: NodeId,
-    endpoint: iroh::Endpoint,
-    at: Arc<AtomicU64>,
-    lied: Arc<AtomicUsize>,
-}
-
-async fn lie(machine: &Machine) -> (Lying, std::net::SocketAddr) {
-    let endpoint = iroh::Endpoint::builder(iroh::endpoint::presets::Minimal)
-        .alpns(vec![access::ALPN.to_vec()])
-        .clear_ip_transports()
-        .bind_addr("127.0.0.1:0")
-        .unwrap()
-        .bind()
-        .await
-        .unwrap();
-    let (at, lied) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicUsize::new(0)));
-    let id = NodeId::from_bytes(*endpoint.id().as_bytes());
-    let address = endpoint.bound_sockets()[0];
-    let store = machine.node.0.blobs().await.unwrap().api().clone();
-    let lying = Lying { id, endpoint: endpoint.clone(), at: at.clone(), lied: lied.clone() };
-    tokio::spawn(async move {
-        while let Some(incoming) = endpoint.accept().await {
-            let (store, at, lied) = (store.clone(), at.clone(), lied.clone());
-            tokio::spawn(async move {
-                let Ok(connection) = incoming.await else { return };
-                while let Ok((send, mut receive)) = connection.accept_bi().await {
-                    let Ok((Request::Get(request), _)) = Request::read_async(&mut receive).await
-                    else {
-                        return;
-                    };
-                    let send = Flipping {
-                        send,
-                        sent: 0,
-                        at: at.load(Ordering::Relaxed),
-                        lied: lied.clone(),
-                    };
-                    let pair = StreamPair::new(0, receive, send, EventSender::DEFAULT);
-                    tokio::spawn(handle_get(pair, store.clone(), request));
-                }
-            });
-        }
-    });
-    (lying, address)
-}
-
-struct Flipping {
-    send: iroh::endpoint::SendStream,
-    sent: u64,
-    at: u64,
-    lied: Arc<AtomicUsize>,
-}
-
-impl Flipping {
-    fn flipped(&mut self, bytes: &[u8]) -> Vec<u8> {
-        let mut bytes = bytes.to_vec();
-        if let Some(at) = self.at.checked_sub(self.sent)
-            && let Some(byte) = usize::try_from(at).ok().and_then(|at| bytes.get_mut(at))
-        {
-            *byte ^= 4;
-            self.lied.fetch_add(1, Ordering::Relaxed);
-        }
-        self.sent += bytes.len() as u64;
-        bytes
-    }
-}
-
-impl SendStream for Flipping {
-    async fn send_bytes(&mut self, bytes: Bytes) -> std::io::Result<()> {
-        let bytes = self.flipped(&bytes);
-        SendStream::send_bytes(&mut self.send, bytes.into()).await
-    }
-
-    async fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        let bytes = self.flipped(bytes);
-        SendStream::send(&mut self.send, &bytes).await
-    }
-
-    async fn sync(&mut self) -> std::io::Result<()> {
-        SendStream::sync(&mut self.send).await
-    }
-
-    fn reset(&mut self, code: VarInt) -> std::io::Result<()> {
-        SendStream::reset(&mut self.send, code)
-    }
-
-    async fn stopped(&mut self) -> std::io::Result<Option<VarInt>> {
-        SendStream::stopped(&mut self.send).await
-    }
-
-    fn id(&self) -> u64 {
-        SendStream::id(&self.send)
-    }
+    lying.close().await;
 }
 
 /// Asks `server` for a content root on behalf of `asker`.
