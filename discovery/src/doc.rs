@@ -7,11 +7,15 @@ use catalog::{Digest, Variant};
 
 /// Bytes that tell twins: enough for a page of candidates, and small in the index.
 const TWIN_BYTES: usize = 4;
+/// Bytes that tell packages: nobody finds another package with the same ones.
+const KEY_BYTES: usize = 16;
+/// Stands for content that only an installation looks for; digests are what packs worst.
+const NO_CONTENT: Digest = Digest::from_bytes([0; 32]);
 
 /// A package as the index sees it: its newest release that counts.
 #[derive(Clone, Debug)]
 pub struct Doc {
-    pub(crate) package: String,
+    pub(crate) package: PackageKey,
     pub(crate) publisher: String,
     pub(crate) name: String,
     pub(crate) kind: &'static str,
@@ -37,16 +41,19 @@ impl Doc {
     /// [`ReleaseError`] when the release could not have been published either.
     pub fn from_release(id: ReleaseId, release: &Release) -> Result<Self, ReleaseError> {
         // What is long is there to be searched or installed, not to be shown with a hit.
-        let short = Release {
+        let mut short = Release {
             description: None,
             dependencies: Vec::new(),
             provenance: None,
             extensions: BTreeMap::new(),
             ..release.clone()
         };
+        for variant in &mut short.variants {
+            (variant.root, variant.tree) = (NO_CONTENT, NO_CONTENT);
+        }
         let words = [&release.keywords, &release.tags, &release.provides];
         Ok(Self {
-            package: package_key(&release.package()),
+            package: PackageKey::of(&release.package()),
             publisher: release.publisher.to_string(),
             name: release.name.to_string(),
             kind: release.kind.as_str(),
@@ -75,14 +82,25 @@ impl Doc {
     }
 }
 
-/// The name of a package's document. Name first: packages of equal rank stand in this order.
-pub(crate) fn package_key(package: &PackageId) -> String {
-    format!("{} {}", package.name, package.publisher)
+/// Names a package's document: a hash of the package's name and publisher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PackageKey([u8; KEY_BYTES]);
+
+impl PackageKey {
+    pub(crate) fn of(package: &PackageId) -> Self {
+        let digest = Digest::of(format!("{} {}", package.name, package.publisher).as_bytes());
+        let mut key = [0; KEY_BYTES];
+        key.copy_from_slice(&digest.as_bytes()[..KEY_BYTES]);
+        Self(key)
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 /// What the index gives back of a document.
 pub(crate) struct Stored {
-    pub package: String,
     pub release: Vec<u8>,
     pub record: Vec<u8>,
 }
@@ -92,7 +110,6 @@ impl Stored {
     pub(crate) fn open(&self) -> Option<(ReleaseId, Release)> {
         let id = <[u8; 32]>::try_from(self.release.as_slice()).ok()?;
         let release = Release::decode(&self.record).ok()?;
-        let id = ReleaseId::from_digest(Digest::from_bytes(id));
-        (package_key(&release.package()) == self.package).then_some((id, release))
+        Some((ReleaseId::from_digest(Digest::from_bytes(id)), release))
     }
 }

@@ -11,6 +11,7 @@
 
 use std::fs;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -20,14 +21,18 @@ use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
 use tantivy::{IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyError};
 
 use crate::cursor::Cursor;
-use crate::doc::{Doc, package_key};
+use crate::doc::{Doc, PackageKey};
 use crate::mend::Anew;
+use crate::opened::Opened;
 use crate::schema::Fields;
 use crate::words;
 
 /// The least that the library accepts for its one writing thread; enough for 10,000 documents
 /// between two flushes.
 const WRITER_BYTES: usize = 15 << 20;
+
+/// Unpacked blocks of stored releases that a reader keeps: a page of hits, and little memory.
+const STORED_BLOCKS: usize = 10;
 
 /// Deleted documents still count in word statistics, so segments are rewritten early.
 const DELETED_SHARE_MAX: f32 = 0.3;
@@ -49,8 +54,8 @@ pub struct Index {
 /// One opened state of the files.
 pub(crate) struct View {
     pub index: tantivy::Index,
-    pub reader: IndexReader,
-    pub fields: Fields,
+    reader: IndexReader,
+    pub opened: Opened,
     cursor: Cursor,
 }
 
@@ -89,7 +94,7 @@ impl Index {
     /// # Errors
     /// [`IndexError::Io`] when the disk refuses.
     pub fn open(dir: &Path) -> Result<Self, IndexError> {
-        let (view, anew) = match View::open(dir) {
+        let (view, anew) = match sound(|| View::open(dir)) {
             Ok(Some(view)) => (view, None),
             _ if !View::has_files(dir) => (View::create(dir)?, None),
             Ok(None) if dir.join(META).exists() => (View::create(dir)?, Some(Anew::OtherVersion)),
@@ -118,7 +123,7 @@ impl Index {
 
     /// How many packages it holds.
     pub fn packages(&self) -> u64 {
-        self.view().reader.searcher().num_docs()
+        self.view().opened.searcher.num_docs()
     }
 
     /// Adds a package, or replaces what was known of it. Seen by searches after
@@ -126,14 +131,15 @@ impl Index {
     pub fn put(&self, doc: &Doc) -> Result<(), IndexError> {
         let view = self.view();
         self.write(|writer| {
-            writer.delete_term(view.fields.package_term(&doc.package));
-            writer.add_document(view.fields.document(doc)).map(drop)
+            let fields = &view.opened.fields;
+            writer.delete_term(fields.package_term(&doc.package));
+            writer.add_document(fields.document(doc)).map(drop)
         })
     }
 
     /// Forgets a package. Seen by searches after [`Index::commit`].
     pub fn remove(&self, package: &PackageId) -> Result<(), IndexError> {
-        let term = self.view().fields.package_term(&package_key(package));
+        let term = self.view().opened.fields.package_term(&PackageKey::of(package));
         self.write(|writer| {
             writer.delete_term(term);
             Ok(())
@@ -147,16 +153,7 @@ impl Index {
             prepared.set_payload(&cursor.to_string());
             prepared.commit().map(drop)
         })?;
-        let old = self.view();
-        old.reader.reload().map_err(|error| self.error(error))?;
-        let view = View {
-            index: old.index.clone(),
-            reader: old.reader.clone(),
-            fields: old.fields,
-            cursor,
-        };
-        self.set_view(view);
-        Ok(())
+        self.reload(cursor)
     }
 
     /// Joins the files that many commits left into one set, which is searched fastest. Takes as long
@@ -164,7 +161,7 @@ impl Index {
     pub fn join(&self) -> Result<(), IndexError> {
         let mut slot = self.writer();
         let view = self.view();
-        let joined = (|| {
+        let joined = (|| -> tantivy::Result<()> {
             let settle = |writer: IndexWriter| writer.wait_merging_threads();
             slot.take().map_or(Ok(()), settle)?;
             let segments = view.index.searchable_segment_ids()?;
@@ -173,9 +170,11 @@ impl Index {
                 writer.merge(&segments).wait()?;
                 settle(writer)?;
             }
-            view.reader.reload()
+            Ok(())
         })();
-        joined.map_err(|error| self.error(error))
+        joined.map_err(|error| self.error(error))?;
+        drop(slot);
+        self.reload(view.cursor)
     }
 
     /// Empties the index; its cursor is back at the start.
@@ -223,6 +222,18 @@ impl Index {
 
     pub(crate) fn error(&self, error: TantivyError) -> IndexError {
         sort_error(&self.dir, error)
+    }
+
+    /// Looks at the files as they are now.
+    fn reload(&self, cursor: Cursor) -> Result<(), IndexError> {
+        let old = self.view();
+        let view = sound(|| {
+            old.reader.reload()?;
+            let opened = Opened::new(old.reader.searcher(), old.opened.fields)?;
+            Ok(View { index: old.index.clone(), reader: old.reader.clone(), opened, cursor })
+        });
+        self.set_view(view.map_err(|error| self.error(error))?);
+        Ok(())
     }
 
     fn set_view(&self, view: View) {
@@ -304,8 +315,10 @@ impl View {
 
     fn of(index: tantivy::Index, fields: Fields, cursor: Cursor) -> tantivy::Result<Self> {
         words::register(&index);
-        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-        Ok(Self { index, reader, fields, cursor })
+        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual);
+        let reader: IndexReader = reader.doc_store_cache_num_blocks(STORED_BLOCKS).try_into()?;
+        let opened = Opened::new(reader.searcher(), fields)?;
+        Ok(Self { index, reader, opened, cursor })
     }
 
     fn writer(&self) -> tantivy::Result<IndexWriter> {
@@ -320,6 +333,13 @@ impl View {
         writer.set_merge_policy(Box::new(merging));
         Ok(writer)
     }
+}
+
+/// Reads what may be damaged in any way: a panic of the library below is damage, too.
+pub(crate) fn sound<T>(read: impl FnOnce() -> tantivy::Result<T>) -> tantivy::Result<T> {
+    // Nothing that outlives a panic in here is left half-changed: it is only read.
+    let damaged = || TantivyError::InternalError("a file in it cannot be read".to_owned());
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(damaged()))
 }
 
 /// Tells a refusing disk from damaged files.

@@ -4,11 +4,16 @@
 //! into 64 bits. A column of strings would be read through a compressed dictionary instead, which
 //! took ten times as long as all the rest of a query.
 
-/// The alphabet of names; a place in it, counted from 1, is a digit. 0 is the end.
-const ALPHABET: &[u8; 39] = b"-._0123456789abcdefghijklmnopqrstuvwxyz";
+use catalog::name::NAME_BYTES_MAX;
+
+/// The alphabet of names, in order, so that numbers stand in the order of their names; a place in
+/// it, counted from 1, is a digit. 0 is the end.
+const ALPHABET: &[u8; 39] = b"-.0123456789_abcdefghijklmnopqrstuvwxyz";
 const BASE: u64 = ALPHABET.len() as u64 + 1;
 /// Characters in a number: 40^12 is below 2^64.
 const GROUP: usize = 12;
+/// Numbers of the longest name.
+pub(crate) const GROUPS_MAX: usize = NAME_BYTES_MAX.div_ceil(GROUP);
 
 /// The numbers that a name is kept as, in order.
 pub(crate) fn pack(name: &str) -> impl Iterator<Item = u64> {
@@ -42,8 +47,15 @@ mod tests {
 
     #[test]
     fn a_name_is_kept_as_these_numbers() {
-        assert_eq!(pack("0").collect::<Vec<_>>(), [4 * BASE.pow(11)]);
+        assert_eq!(pack("0").collect::<Vec<_>>(), [3 * BASE.pow(11)]);
         assert_eq!(pack("libpng16-tools").count(), 2);
+    }
+
+    #[test]
+    fn numbers_stand_in_the_order_of_their_names() {
+        proptest!(|(a in "[a-z0-9][a-z0-9._-]{0,30}", b in "[a-z0-9][a-z0-9._-]{0,30}")| {
+            prop_assert_eq!(pack(&a).cmp(pack(&b)), a.cmp(&b));
+        });
     }
 
     #[test]

@@ -20,6 +20,8 @@ mod index;
 mod letters;
 mod marks;
 mod mend;
+mod opened;
+mod order;
 mod query;
 mod ranking;
 mod schema;

@@ -115,7 +115,8 @@ pub struct Found {
 pub struct Hit {
     /// Its newest release that is not yanked.
     pub id: ReleaseId,
-    /// That release, without its description, dependencies, provenance and extensions.
+    /// That release, without its description, dependencies, provenance, extensions, and the content
+    /// of its variants, whose digests are all zero.
     pub release: Release,
     /// How well it answers; comparable only inside one answer.
     pub score: f32,

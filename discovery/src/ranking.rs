@@ -15,12 +15,12 @@ mod clues;
 
 use std::collections::HashMap;
 
+use tantivy::DocAddress;
 use tantivy::query::{Occur, Query};
-use tantivy::{DocAddress, Searcher};
 
 use crate::evidence::{Clue, Evidence, Reads};
+use crate::opened::Opened;
 use crate::query::Filters;
-use crate::schema::Fields;
 
 use asked::Asked;
 use candidates::Candidates;
@@ -56,14 +56,13 @@ const TWINS_MAX: usize = 3;
 
 /// Ranks the packages for the words of `filters` among those that pass `filter`.
 pub(crate) fn rank(
-    searcher: &Searcher,
-    fields: &Fields,
+    opened: &Opened,
     filters: &Filters<'_>,
     filter: &[(Occur, Box<dyn Query>)],
 ) -> tantivy::Result<Ranked> {
-    let asked = Asked::read(searcher, fields, filters)?;
-    let candidates = Candidates::gather(searcher, fields, &asked, filter)?;
-    let mut head = clues::weigh(searcher, fields, &asked, &candidates)?;
+    let asked = Asked::read(opened, filters)?;
+    let candidates = Candidates::gather(opened, &asked, filter)?;
+    let mut head = clues::weigh(opened, &asked, &candidates)?;
     head.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.name.cmp(&b.name)));
     apart(&mut head);
     // A name that is a typing error away says more than a correction of each word.

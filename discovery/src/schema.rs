@@ -1,23 +1,23 @@
 //! The fields of the index, and how a package becomes a document.
 //!
 //! One document is one package: its newest release that is not yanked. The stored part is the
-//! release itself without its long description, so that a hit can be shown, and checked against
-//! hardware, without another look-up.
+//! release itself without what only an installation needs, so that a hit can be shown, and checked
+//! against hardware, without another look-up.
 
 use std::collections::BTreeSet;
 
 use tantivy::schema::{
-    FAST, Field, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions,
+    FAST, Field, INDEXED, IndexRecordOption, STORED, Schema, TextFieldIndexing, TextOptions,
 };
 use tantivy::{TantivyDocument, Term};
 
-use crate::doc::Doc;
+use crate::doc::{Doc, PackageKey};
 use crate::letters;
 use crate::words::{self, CUT, PLAIN, STEMMED};
 
 /// Raised whenever fields, analyzers or the stored form change: an index of another version is
 /// rebuilt.
-pub(crate) const VERSION: u32 = 3;
+pub(crate) const VERSION: u32 = 4;
 
 /// The column of names, as numbers.
 pub(crate) const LETTERS: &str = "letters";
@@ -31,7 +31,7 @@ pub(crate) const TIME: &str = "time";
 /// The fields by name; the order of [`Fields::schema`] is the order on disk.
 #[derive(Clone, Copy)]
 pub(crate) struct Fields {
-    /// `name cat1…`: what a newer release replaces, and the order of equals.
+    /// What a newer release replaces.
     pub package: Field,
     /// Letters and digits of the name, joined.
     pub key: Field,
@@ -71,6 +71,10 @@ impl Fields {
     pub(crate) fn schema() -> (Schema, Self) {
         let mut schema = Schema::builder();
         // Norms are only kept where the length of a field should weigh.
+        let whole = || {
+            let raw = TextFieldIndexing::default().set_tokenizer("raw").set_fieldnorms(false);
+            TextOptions::default().set_indexing_options(raw)
+        };
         let text = |analyzer: &str, option: IndexRecordOption| {
             let norms = option != IndexRecordOption::Basic;
             TextOptions::default().set_indexing_options(
@@ -82,9 +86,9 @@ impl Fields {
         };
         let counted = IndexRecordOption::WithFreqs;
         let fields = Self {
-            package: schema.add_text_field("package", STRING.set_fast("raw") | STORED),
-            key: schema.add_text_field("key", STRING),
-            sorted_key: schema.add_text_field("sorted_key", STRING),
+            package: schema.add_bytes_field("package", INDEXED),
+            key: schema.add_text_field("key", whole()),
+            sorted_key: schema.add_text_field("sorted_key", whole()),
             letters: schema.add_u64_field(LETTERS, FAST),
             name: schema.add_text_field("name", text(CUT, counted)),
             keywords: schema.add_text_field("keywords", text(STEMMED, counted)),
@@ -92,11 +96,11 @@ impl Fields {
             all: schema
                 .add_text_field("all", text(STEMMED, IndexRecordOption::WithFreqsAndPositions)),
             plain: schema.add_text_field("plain", text(PLAIN, IndexRecordOption::Basic)),
-            publisher: schema.add_text_field("publisher", STRING),
-            kind: schema.add_text_field("kind", STRING),
-            license: schema.add_text_field("license", STRING),
-            tag: schema.add_text_field("tag", STRING),
-            hardware: schema.add_text_field("hardware", STRING),
+            publisher: schema.add_text_field("publisher", whole()),
+            kind: schema.add_text_field("kind", whole()),
+            license: schema.add_text_field("license", whole()),
+            tag: schema.add_text_field("tag", whole()),
+            hardware: schema.add_text_field("hardware", whole()),
             size: schema.add_u64_field(SIZE, FAST),
             twin: schema.add_u64_field(TWIN, FAST),
             time: schema.add_u64_field(TIME, FAST),
@@ -106,9 +110,14 @@ impl Fields {
         (schema.build(), fields)
     }
 
+    /// The fields where words of a query are looked for, from what weighs most.
+    pub(crate) fn places(&self) -> [Field; 4] {
+        [self.name, self.summary, self.keywords, self.all]
+    }
+
     /// The term that names the document of one package.
-    pub(crate) fn package_term(&self, package: &str) -> Term {
-        Term::from_field_text(self.package, package)
+    pub(crate) fn package_term(&self, package: &PackageKey) -> Term {
+        Term::from_field_bytes(self.package, package.as_bytes())
     }
 
     /// The document of one package.
@@ -117,7 +126,7 @@ impl Fields {
         let keywords = doc.keywords.join(" ");
         let everything = format!("{name_words}\n{}\n{keywords}\n{}", doc.summary, doc.description);
         let mut document = TantivyDocument::default();
-        document.add_text(self.package, &doc.package);
+        document.add_bytes(self.package, doc.package.as_bytes());
         document.add_text(self.key, words::key(&doc.name));
         document.add_text(self.sorted_key, words::sorted_key(&doc.name));
         letters::pack(&doc.name).for_each(|number| document.add_u64(self.letters, number));

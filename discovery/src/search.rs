@@ -4,19 +4,18 @@
 //! A damaged file can make the library below panic as well as fail; both end as
 //! [`IndexError::Damaged`], so that the caller can empty the index and follow the store again.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use tantivy::Order::{Asc, Desc};
 use tantivy::collector::TopDocs;
 use tantivy::query::AllQuery;
 use tantivy::schema::Value;
-use tantivy::{DocAddress, Searcher, TantivyDocument};
+use tantivy::{DocAddress, TantivyDocument};
 
 use crate::conditions;
 use crate::doc::Stored;
 use crate::evidence::Evidence;
 use crate::facets::{Facets, Matches};
-use crate::index::{Index, IndexError, View};
+use crate::index::{Index, IndexError, View, sound};
+use crate::order::ByName;
 use crate::query::{CANDIDATES_MAX, Counted, Filters, Page, Sort, Tally};
 use crate::ranking;
 use crate::schema::{SIZE, TIME};
@@ -75,12 +74,7 @@ impl Index {
     ) -> Result<Best<T>, IndexError> {
         let view = self.view();
         let mut keep = keep;
-        // Nothing that outlives a panic in here is left half-changed: the view is only read.
-        let answer = catch_unwind(AssertUnwindSafe(|| view.best(filters, page, &mut keep)));
-        match answer {
-            Ok(answer) => answer.map_err(|error| self.error(error)),
-            Err(_) => Err(self.damaged("a search in it failed".to_owned())),
-        }
+        sound(|| view.best(filters, page, &mut keep)).map_err(|error| self.error(error))
     }
 }
 
@@ -91,30 +85,28 @@ impl View {
         page: Page,
         keep: &mut impl FnMut(Place, Stored) -> Option<T>,
     ) -> tantivy::Result<Best<T>> {
-        let searcher = self.reader.searcher();
         let wanted = page.offset.saturating_add(page.limit).saturating_add(1);
-        let conditions = conditions::all(&self.index, &self.fields, &filters.conditions);
+        let conditions = conditions::all(&self.index, &self.opened.fields, &filters.conditions);
         let mut kept = Vec::new();
         let (mut meant, mut facets) = (None, None);
         if filters.text.is_empty() {
             let all = ranking::filtered(Box::new(AllQuery), &conditions);
             if let Some(tally) = filters.tally {
-                facets = Some(self.facets(&searcher, tally, [Some(&all)], keep)?);
+                facets = Some(self.facets(tally, [Some(&all)], keep)?);
             }
-            self.follow_on(&searcher, wanted, (&all, Order::of(filters)), &[], &mut kept, keep)?;
+            self.follow_on(wanted, (&all, Order::of(filters)), &[], &mut kept, keep)?;
         } else {
-            let ranked = ranking::rank(&searcher, &self.fields, filters, &conditions)?;
+            let ranked = ranking::rank(&self.opened, filters, &conditions)?;
             meant = ranked.meant;
             if let Some(tally) = filters.tally {
                 let some = |query: &BoxedQuery| ranking::filtered(query.box_clone(), &conditions);
                 let (every, any) =
                     (ranked.every.as_ref().map(some), ranked.tail.as_ref().map(some));
-                facets =
-                    Some(self.facets(&searcher, tally, [every.as_ref(), any.as_ref()], keep)?);
+                facets = Some(self.facets(tally, [every.as_ref(), any.as_ref()], keep)?);
             }
             let mut seen = Vec::new();
             if filters.sort == Sort::Relevance {
-                self.weighed(&searcher, &ranked.head, wanted, &mut kept, keep)?;
+                self.weighed(&ranked.head, wanted, &mut kept, keep)?;
                 seen.extend(ranked.head.iter().map(|hit| hit.address));
                 seen.sort_unstable();
             }
@@ -125,7 +117,7 @@ impl View {
             if let Some(rest) = rest {
                 let rest = ranking::filtered(rest, &conditions);
                 let order = (&rest, Order::of(filters));
-                self.follow_on(&searcher, wanted, order, &seen, &mut kept, keep)?;
+                self.follow_on(wanted, order, &seen, &mut kept, keep)?;
             }
         }
         let more = kept.len() >= wanted;
@@ -137,11 +129,11 @@ impl View {
     /// Counts what answers the first of `queries` that anything answers.
     fn facets<'q, T>(
         &self,
-        searcher: &Searcher,
         tally: Tally,
         queries: impl IntoIterator<Item = Option<&'q BoxedQuery>>,
         keep: &mut impl FnMut(Place, Stored) -> Option<T>,
     ) -> tantivy::Result<Facets> {
+        let searcher = &self.opened.searcher;
         for query in queries.into_iter().flatten() {
             let mut matches = Matches::of(searcher, query)?;
             if matches.is_empty() {
@@ -150,10 +142,10 @@ impl View {
             if tally.of == Counted::Kept {
                 matches = matches.kept(searcher, CANDIDATES_MAX, |address| {
                     let place = Place { score: 0.0, evidence: None };
-                    Ok(keep(place, self.stored(searcher, address)?).is_some())
+                    Ok(keep(place, self.stored(address)?).is_some())
                 })?;
             }
-            return Facets::count(searcher, &self.fields, &matches, tally.values);
+            return Facets::count(searcher, &self.opened.fields, &matches, tally.values);
         }
         Ok(Facets::default())
     }
@@ -161,19 +153,18 @@ impl View {
     /// The first `count` documents for `query`.
     fn ordered(
         &self,
-        searcher: &Searcher,
         (query, order): (&BoxedQuery, Order),
         count: usize,
     ) -> tantivy::Result<Vec<DocAddress>> {
         let top = TopDocs::with_limit(count);
-        let field = |field| self.index.schema().get_field_name(field).to_owned();
+        let searcher = &self.opened.searcher;
         match order {
             Order::Score => {
                 let found = searcher.search(query, &top.order_by_score())?;
                 Ok(found.into_iter().map(|(_, address)| address).collect())
             }
             Order::Name => {
-                let top = top.order_by_string_fast_field(field(self.fields.package), Asc);
+                let top = top.order_by(ByName);
                 Ok(searcher.search(query, &top)?.into_iter().map(|(_, address)| address).collect())
             }
             Order::Newest => {
@@ -187,10 +178,9 @@ impl View {
         }
     }
 
-    /// Keeps candidates until there are `wanted`; equals stand in the order of their packages.
+    /// Keeps candidates until there are `wanted`; equals stand in the order of their releases.
     fn weighed<T>(
         &self,
-        searcher: &Searcher,
         hits: &[ranking::Hit],
         wanted: usize,
         kept: &mut Vec<T>,
@@ -202,9 +192,9 @@ impl View {
             }
             let mut stored = Vec::with_capacity(equal.len());
             for hit in equal {
-                stored.push((hit, self.stored(searcher, hit.address)?));
+                stored.push((hit, self.stored(hit.address)?));
             }
-            stored.sort_by(|a, b| a.1.package.cmp(&b.1.package));
+            stored.sort_by(|a, b| a.1.release.cmp(&b.1.release));
             kept.extend(stored.into_iter().filter_map(|(hit, stored)| {
                 keep(Place { score: hit.score, evidence: Some(hit.evidence) }, stored)
             }));
@@ -215,7 +205,6 @@ impl View {
     /// Keeps what stands after the candidates, or everything when there are none.
     fn follow_on<T>(
         &self,
-        searcher: &Searcher,
         wanted: usize,
         order: (&BoxedQuery, Order),
         seen: &[DocAddress],
@@ -225,14 +214,14 @@ impl View {
         let mut done = 0;
         let mut count = (wanted + seen.len()).clamp(FOLLOWING_FIRST, CANDIDATES_MAX);
         loop {
-            let found = self.ordered(searcher, order, count)?;
+            let found = self.ordered(order, count)?;
             for address in found.iter().skip(done) {
                 if kept.len() >= wanted {
                     return Ok(());
                 }
                 if seen.binary_search(address).is_err() {
                     let place = Place { score: 0.0, evidence: None };
-                    kept.extend(keep(place, self.stored(searcher, *address)?));
+                    kept.extend(keep(place, self.stored(*address)?));
                 }
             }
             if found.len() < count || count == CANDIDATES_MAX {
@@ -243,17 +232,13 @@ impl View {
         }
     }
 
-    fn stored(&self, searcher: &Searcher, address: DocAddress) -> tantivy::Result<Stored> {
-        let document: TantivyDocument = searcher.doc(address)?;
+    fn stored(&self, address: DocAddress) -> tantivy::Result<Stored> {
+        let document: TantivyDocument = self.opened.searcher.doc(address)?;
         let bytes = |field| {
             let value = document.get_first(field).and_then(|value| value.as_bytes());
             value.unwrap_or_default().to_vec()
         };
-        let package = document.get_first(self.fields.package).and_then(|value| value.as_str());
-        Ok(Stored {
-            package: package.unwrap_or_default().to_owned(),
-            release: bytes(self.fields.release),
-            record: bytes(self.fields.record),
-        })
+        let fields = &self.opened.fields;
+        Ok(Stored { release: bytes(fields.release), record: bytes(fields.record) })
     }
 }

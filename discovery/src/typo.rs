@@ -1,18 +1,20 @@
 //! Finds the indexed words that a mistyped word could have meant.
 //!
 //! A Levenshtein automaton walks the term dictionary, so the cost depends on the neighbourhood of
-//! the word and not on the size of the catalog. A swap of neighbours counts as one error.
+//! the word and not on the size of the catalog. A swap of neighbours counts as one error. One error
+//! is looked for first, then two where the first letter is right, then any two: that is what people
+//! make, and each is a walk several times as long as the one before.
 //!
 //! # Source
 //! Schulz and Mihov, *Fast string correction with Levenshtein automata*, IJDAR 2002.
 
-use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use levenshtein_automata::{DFA, Distance, LevenshteinAutomatonBuilder, SINK_STATE};
-use tantivy::Searcher;
 use tantivy::schema::Field;
 use tantivy_fst::Automaton;
+
+use crate::opened::Opened;
 
 /// Terms looked at in one walk of a dictionary: a query's cost has a ceiling.
 const TERMS_MAX: usize = 2_000;
@@ -35,42 +37,86 @@ pub(crate) fn errors_allowed(letters: usize) -> u8 {
     }
 }
 
-/// The terms of `fields` that are one error from `word`, or else two if so many are allowed, the
-/// most widely used first. Two are a walk six times as long, and one is what most people make.
-pub(crate) fn near(
-    searcher: &Searcher,
-    fields: &[Field],
-    word: &str,
-) -> tantivy::Result<Vec<Near>> {
-    for errors in 1..=errors_allowed(word.chars().count()) {
-        let found = walked(searcher, fields, &Levenshtein(builder(errors).build_dfa(word)))?;
-        if !found.is_empty() {
-            return Ok(found);
-        }
-    }
-    Ok(Vec::new())
+/// How far a search for errors goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reach {
+    /// One error.
+    One,
+    /// Two, if the first letter is right.
+    TwoInside,
+    /// Two.
+    Two,
 }
 
-/// Every term of `fields` that the automaton accepts.
-fn walked(
-    searcher: &Searcher,
-    fields: &[Field],
-    automaton: &Levenshtein,
+impl Reach {
+    const ALL: [Self; 3] = [Self::One, Self::TwoInside, Self::Two];
+
+    fn errors(self) -> u8 {
+        match self {
+            Self::One => 1,
+            Self::TwoInside | Self::Two => 2,
+        }
+    }
+}
+
+/// The terms of `field` that are fewest errors from `word`, the most widely used first, and the
+/// last automaton that looked for them; `None` for a word too short for errors.
+fn nearest(
+    opened: &Opened,
+    field: Field,
+    word: &str,
+    reach: Reach,
+) -> tantivy::Result<Option<(Levenshtein, Vec<Near>)>> {
+    let allowed = errors_allowed(word.chars().count());
+    let mut nearest: Option<(Levenshtein, Vec<Near>)> = None;
+    for step in Reach::ALL.into_iter().filter(|step| *step <= reach && step.errors() <= allowed) {
+        let automaton = match nearest {
+            Some((automaton, _)) if automaton.errors == step.errors() => automaton,
+            _ => Levenshtein::new(word, step.errors()),
+        };
+        let start = (step == Reach::TwoInside).then_some(word);
+        let found = walked(opened, field, &automaton, start)?;
+        let any = !found.is_empty();
+        nearest = Some((automaton, found));
+        if any {
+            break;
+        }
+    }
+    Ok(nearest)
+}
+
+/// The terms of `field` that are fewest errors from `word`, the most widely used first.
+pub(crate) fn near(
+    opened: &Opened,
+    field: Field,
+    word: &str,
+    reach: Reach,
 ) -> tantivy::Result<Vec<Near>> {
-    let mut found: BTreeMap<String, (u8, u32)> = BTreeMap::new();
-    for segment in searcher.segment_readers() {
-        for &field in fields {
-            let inverted = segment.inverted_index(field)?;
-            let mut terms = inverted.terms().search(automaton).into_stream()?;
-            while let Some((term, info)) = terms.next() {
-                let Ok(term) = std::str::from_utf8(term) else { continue };
-                if found.len() >= TERMS_MAX {
-                    break;
-                }
-                let errors = automaton.0.eval(term).to_u8();
-                let entry = found.entry(term.to_owned()).or_insert((errors, 0));
-                entry.1 = entry.1.saturating_add(info.doc_freq);
-            }
+    let nearest = nearest(opened, field, word, reach)?;
+    Ok(nearest.map_or_else(Vec::new, |(_, near)| near))
+}
+
+/// Every term of `field` that the automaton accepts; those that start as `start` does, if given.
+fn walked(
+    opened: &Opened,
+    field: Field,
+    automaton: &Levenshtein,
+    start: Option<&str>,
+) -> tantivy::Result<Vec<Near>> {
+    let start = start.and_then(|word| Some(&word[..word.chars().next()?.len_utf8()]));
+    let mut found = Vec::new();
+    for segment in &opened.segments {
+        let mut terms = segment.words(field)?.terms().search(automaton);
+        if let Some(start) = start {
+            terms = terms.ge(start).lt(after(start));
+        }
+        let mut terms = terms.into_stream()?;
+        while found.len() < TERMS_MAX
+            && let Some((term, info)) = terms.next()
+        {
+            let Ok(term) = std::str::from_utf8(term) else { continue };
+            let errors = automaton.dfa.eval(term).to_u8();
+            found.push(Near { term: term.to_owned(), errors, documents: info.doc_freq });
         }
     }
     Ok(ordered(found))
@@ -79,72 +125,73 @@ fn walked(
 /// The `most` shortest terms of `field` that start with `prefix` and are longer; `errors` counts
 /// the letters that were not typed yet.
 pub(crate) fn starting_with(
-    searcher: &Searcher,
+    opened: &Opened,
     field: Field,
     prefix: &str,
     most: usize,
 ) -> tantivy::Result<Vec<Near>> {
-    let end = after(prefix);
     let mut found: Vec<Near> = Vec::new();
-    for segment in searcher.segment_readers() {
-        let inverted = segment.inverted_index(field)?;
-        let mut terms = inverted.terms().range().gt(prefix).lt(&end).into_stream()?;
-        let mut looked = 0;
-        while looked < TERMS_MAX
-            && let Some((term, info)) = terms.next()
-        {
-            looked += 1;
-            let errors = u8::try_from(term.len() - prefix.len()).unwrap_or(u8::MAX);
-            let worst = found.get(most.wrapping_sub(1)).map_or(u8::MAX, |near| near.errors);
-            if found.len() >= most && errors >= worst {
-                continue;
-            }
-            let Ok(term) = std::str::from_utf8(term) else { continue };
-            if let Some(known) = found.iter_mut().find(|near| near.term == term) {
-                known.documents = known.documents.saturating_add(info.doc_freq);
-                continue;
-            }
-            let near = Near { term: term.to_owned(), errors, documents: info.doc_freq };
-            let at = found.partition_point(|known| known.errors <= errors);
-            found.insert(at, near);
-            found.truncate(most);
+    each_longer(opened, field, prefix, |term, documents| {
+        let errors = u8::try_from(term.len() - prefix.len()).unwrap_or(u8::MAX);
+        let worst = found.get(most.wrapping_sub(1)).map_or(u8::MAX, |near| near.errors);
+        if found.len() >= most && errors >= worst {
+            return;
         }
-    }
+        let Ok(term) = std::str::from_utf8(term) else { return };
+        if let Some(known) = found.iter_mut().find(|near| near.term == term) {
+            known.documents = known.documents.saturating_add(documents);
+            return;
+        }
+        let near = Near { term: term.to_owned(), errors, documents };
+        let at = found.partition_point(|known| known.errors <= errors);
+        found.insert(at, near);
+        found.truncate(most);
+    })?;
     Ok(found)
 }
 
 /// The `most` terms of `field` in widest use that start with `prefix` and are longer.
 pub(crate) fn common_from(
-    searcher: &Searcher,
+    opened: &Opened,
     field: Field,
     prefix: &str,
     most: usize,
 ) -> tantivy::Result<Vec<Near>> {
-    let end = after(prefix);
-    let mut found: BTreeMap<String, (u8, u32)> = BTreeMap::new();
-    for segment in searcher.segment_readers() {
-        let inverted = segment.inverted_index(field)?;
-        let mut terms = inverted.terms().range().gt(prefix).lt(&end).into_stream()?;
-        let mut looked = 0;
-        while looked < TERMS_MAX
-            && let Some((term, info)) = terms.next()
-        {
-            looked += 1;
-            let Ok(term) = std::str::from_utf8(term) else { continue };
-            let entry = found.entry(term.to_owned()).or_insert((0, 0));
-            entry.1 = entry.1.saturating_add(info.doc_freq);
-        }
-    }
+    let mut found = Vec::new();
+    each_longer(opened, field, prefix, |term, documents| {
+        let Ok(term) = std::str::from_utf8(term) else { return };
+        found.push(Near { term: term.to_owned(), errors: 0, documents });
+    })?;
     let mut common = ordered(found);
     common.truncate(most);
     Ok(common)
 }
 
+/// Shows `look` the first terms of each file of the index that start with `prefix` and are longer,
+/// with the number of documents there that hold them.
+fn each_longer(
+    opened: &Opened,
+    field: Field,
+    prefix: &str,
+    mut look: impl FnMut(&[u8], u32),
+) -> tantivy::Result<()> {
+    for segment in &opened.segments {
+        let terms = segment.words(field)?.terms().range().gt(prefix).lt(after(prefix));
+        let mut terms = terms.into_stream()?;
+        let mut looked = 0;
+        while looked < TERMS_MAX
+            && let Some((term, info)) = terms.next()
+        {
+            looked += 1;
+            look(term, info.doc_freq);
+        }
+    }
+    Ok(())
+}
+
 /// The end of all terms that start with `prefix`: they are UTF-8, in which 0xff never occurs.
 fn after(prefix: &str) -> Vec<u8> {
-    let mut end = prefix.as_bytes().to_vec();
-    end.push(0xff);
-    end
+    [prefix.as_bytes(), &[0xff]].concat()
 }
 
 /// The names next to one that was typed: all those one error away, or else two.
@@ -157,63 +204,65 @@ pub(crate) struct NameErrors {
 impl NameErrors {
     /// The terms of `field` next to the name `key`; `None` when it is too short for errors.
     pub(crate) fn find(
-        searcher: &Searcher,
+        opened: &Opened,
         field: Field,
         key: &str,
+        reach: Reach,
     ) -> tantivy::Result<Option<Self>> {
-        let mut found = None;
-        for errors in 1..=errors_allowed(key.chars().count()) {
-            let automaton = Levenshtein(builder(errors).build_dfa(key));
-            let names = walked(searcher, &[field], &automaton)?;
-            let any = !names.is_empty();
-            found = Some(Self { automaton, names });
-            if any {
-                break;
-            }
-        }
-        Ok(found)
+        let nearest = nearest(opened, field, key, reach)?;
+        Ok(nearest.map(|(automaton, names)| Self { automaton, names }))
     }
 
     /// How many errors away `key` is; `None` when it is further than allowed.
     pub(crate) fn count(&self, key: &str) -> Option<u8> {
-        match self.automaton.0.eval(key) {
+        match self.automaton.dfa.eval(key) {
             Distance::Exact(errors) => Some(errors),
             Distance::AtLeast(_) => None,
         }
     }
 }
 
-fn ordered(found: BTreeMap<String, (u8, u32)>) -> Vec<Near> {
-    let mut near: Vec<Near> = found
-        .into_iter()
-        .map(|(term, (errors, documents))| Near { term, errors, documents })
-        .collect();
-    near.sort_by(|a, b| {
-        let order = a.errors.cmp(&b.errors);
-        order.then(b.documents.cmp(&a.documents)).then_with(|| a.term.cmp(&b.term))
+/// Each term once, fewest errors first, and of those the most widely used.
+fn ordered(mut found: Vec<Near>) -> Vec<Near> {
+    found.sort_unstable_by(|a, b| a.term.cmp(&b.term));
+    found.dedup_by(|other, kept| {
+        let same = other.term == kept.term;
+        if same {
+            kept.documents = kept.documents.saturating_add(other.documents);
+        }
+        same
     });
-    near
+    found.sort_by(|a, b| a.errors.cmp(&b.errors).then(b.documents.cmp(&a.documents)));
+    found
 }
 
-/// Building these tables takes milliseconds, so each is built when it is first needed.
-fn builder(errors: u8) -> &'static LevenshteinAutomatonBuilder {
-    static BUILDERS: [OnceLock<LevenshteinAutomatonBuilder>; 2] =
-        [OnceLock::new(), OnceLock::new()];
-    let errors = errors.clamp(1, 2);
-    BUILDERS[usize::from(errors - 1)].get_or_init(|| LevenshteinAutomatonBuilder::new(errors, true))
+/// Accepts what is so many errors from a word, or fewer.
+struct Levenshtein {
+    dfa: DFA,
+    errors: u8,
 }
 
-struct Levenshtein(DFA);
+impl Levenshtein {
+    fn new(word: &str, errors: u8) -> Self {
+        // Building these tables takes milliseconds, so each is built when it is first needed.
+        static BUILDERS: [OnceLock<LevenshteinAutomatonBuilder>; 2] =
+            [OnceLock::new(), OnceLock::new()];
+        let errors = errors.clamp(1, 2);
+        let builder = BUILDERS[usize::from(errors - 1)]
+            .get_or_init(|| LevenshteinAutomatonBuilder::new(errors, true));
+        Self { dfa: builder.build_dfa(word), errors }
+    }
+}
 
 impl Automaton for &Levenshtein {
     type State = u32;
 
     fn start(&self) -> u32 {
-        self.0.initial_state()
+        self.dfa.initial_state()
     }
 
     fn is_match(&self, state: &u32) -> bool {
-        matches!(self.0.distance(*state), Distance::Exact(_))
+        matches!(self.dfa.distance(*state), Distance::Exact(_))
     }
 
     fn can_match(&self, state: &u32) -> bool {
@@ -221,6 +270,6 @@ impl Automaton for &Levenshtein {
     }
 
     fn accept(&self, state: &u32, byte: u8) -> u32 {
-        self.0.transition(*state, byte)
+        self.dfa.transition(*state, byte)
     }
 }

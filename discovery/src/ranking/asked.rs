@@ -1,16 +1,14 @@
 //! What a query asks: its words, what each of them may mean, and where the index has them.
 
-use std::sync::Arc;
-
+use tantivy::Term;
 use tantivy::postings::TermInfo;
 use tantivy::schema::Field;
-use tantivy::{InvertedIndexReader, Searcher, Term};
 
 use crate::evidence::Reads;
+use crate::opened::Opened;
 use crate::query::{Filters, TERMS_MAX, Typing};
 use crate::ranking::Alias;
-use crate::schema::Fields;
-use crate::typo::{self, Near};
+use crate::typo::{self, Near, Reach};
 use crate::words::{self, PLAIN, STEMMED};
 
 /// Words that an unknown word may stand for.
@@ -86,11 +84,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    pub fn read(
-        searcher: &Searcher,
-        fields: &Fields,
-        filters: &Filters<'_>,
-    ) -> tantivy::Result<Self> {
+    pub fn read(opened: &Opened, filters: &Filters<'_>) -> tantivy::Result<Self> {
         let text = filters.text.trim().to_lowercase();
         let mut asked = Self {
             key: words::key(&text),
@@ -104,14 +98,20 @@ impl Asked {
             any_unknown: false,
             text,
         };
-        let reader = Reader { searcher, fields };
+        let reader = Reader { opened };
         let words = reader.words(&asked.text);
         for (at, word) in words.iter().enumerate() {
             let known = reader.known(word)?;
             asked.any_unknown |= !known;
-            let mut readings = reader.readings(word, known)?;
-            if at + 1 == words.len() && (filters.typing == Typing::Going || readings.len() == 1) {
-                readings.extend(reader.completions(word)?);
+            let completions = match at + 1 == words.len() {
+                true => reader.completions(word)?,
+                false => Vec::new(),
+            };
+            // What may be half a word is no word with two errors.
+            let reach = if completions.is_empty() { Reach::TwoInside } else { Reach::One };
+            let mut readings = reader.readings(word, known, reach)?;
+            if filters.typing == Typing::Going || readings.len() == 1 {
+                readings.extend(completions);
             }
             let lists = reader.lists(at, &readings, word, &filters.aliases)?;
             let rarest = lists.iter().filter(|list| list.whole);
@@ -143,8 +143,7 @@ impl Asked {
 }
 
 struct Reader<'a> {
-    searcher: &'a Searcher,
-    fields: &'a Fields,
+    opened: &'a Opened,
 }
 
 impl Reader<'_> {
@@ -152,7 +151,7 @@ impl Reader<'_> {
     /// else, and not more than [`TERMS_MAX`].
     fn words(&self, text: &str) -> Vec<String> {
         let mut found: Vec<String> = Vec::new();
-        for word in words::words(self.searcher.index(), PLAIN, text) {
+        for word in words::words(self.opened.searcher.index(), PLAIN, text) {
             if found.len() < 4 * TERMS_MAX && !found.contains(&word) {
                 found.push(word);
             }
@@ -166,14 +165,14 @@ impl Reader<'_> {
 
     /// What `word` may mean: itself and its pieces, or, when the catalog does not know it, the words
     /// that it nearly is.
-    fn readings(&self, word: &str, known: bool) -> tantivy::Result<Vec<Reading>> {
+    fn readings(&self, word: &str, known: bool, reach: Reach) -> tantivy::Result<Vec<Reading>> {
         let mut readings = vec![Reading { text: word.to_owned(), weight: 1.0, guess: false }];
         let pieces = words::pieces(word).into_iter().filter(|piece| piece.len() > 1);
         readings.extend(pieces.map(|text| Reading { text, weight: PIECE, guess: false }));
         if known {
             return Ok(readings);
         }
-        let near = typo::near(self.searcher, &[self.fields.plain, self.fields.name], word)?;
+        let near = typo::near(self.opened, self.opened.fields.plain, word, reach)?;
         let near = near.into_iter().filter(|near| near.term.len() >= CORRECTION_BYTES_MIN);
         let mut guesses: Vec<(f32, Near)> =
             near.map(|near| (likelihood(word, &near), near)).collect();
@@ -196,7 +195,8 @@ impl Reader<'_> {
         if word.len() < COMPLETED_BYTES_MIN {
             return Ok(Vec::new());
         }
-        let begun = typo::common_from(self.searcher, self.fields.plain, word, CORRECTIONS_MAX)?;
+        let begun =
+            typo::common_from(self.opened, self.opened.fields.plain, word, CORRECTIONS_MAX)?;
         let completed = |near: Near| Reading { text: near.term, weight: COMPLETED, guess: false };
         Ok(begun.into_iter().map(completed).collect())
     }
@@ -216,7 +216,7 @@ impl Reader<'_> {
                 if lists.iter().any(|list: &List| list.term == term) {
                     return Ok(());
                 }
-                let (infos, documents) = self.infos(field, &term)?;
+                let (infos, documents) = self.opened.term(&term)?;
                 if documents > 0 {
                     let rarity = self.rarity(documents);
                     lists.push(List {
@@ -234,8 +234,8 @@ impl Reader<'_> {
                 }
                 Ok(())
             };
-        let fields = self.fields;
-        let mut stemmer = self.searcher.index().tokenizers().get(STEMMED);
+        let fields = &self.opened.fields;
+        let mut stemmer = self.opened.searcher.index().tokenizers().get(STEMMED);
         for reading in readings {
             let mut stem = None;
             if let Some(stemmer) = &mut stemmer {
@@ -254,28 +254,15 @@ impl Reader<'_> {
         Ok(lists)
     }
 
-    fn infos(&self, field: Field, term: &Term) -> tantivy::Result<(Vec<Option<TermInfo>>, u32)> {
-        let mut infos = Vec::new();
-        let mut documents: u32 = 0;
-        for segment in self.searcher.segment_readers() {
-            let inverted: Arc<InvertedIndexReader> = segment.inverted_index(field)?;
-            let info = inverted.get_term_info(term)?;
-            documents = documents.saturating_add(info.as_ref().map_or(0, |info| info.doc_freq));
-            infos.push(info);
-        }
-        Ok((infos, documents))
-    }
-
     fn known(&self, word: &str) -> tantivy::Result<bool> {
-        let documents =
-            |field| self.searcher.doc_freq(&Term::from_field_text(field, word)).map(|n| n > 0);
-        Ok(documents(self.fields.plain)? || documents(self.fields.name)?)
+        let fields = &self.opened.fields;
+        let has = |field| self.opened.has(&Term::from_field_text(field, word));
+        Ok(has(fields.plain)? || has(fields.name)?)
     }
 
     /// Inverse document frequency as BM25 counts it.
     fn rarity(&self, documents: u32) -> f32 {
-        let all = self.searcher.segment_readers().iter().map(|s| u64::from(s.max_doc()));
-        let (all, documents) = (all.sum::<u64>() as f32, documents as f32);
+        let (all, documents) = (self.opened.documents as f32, documents as f32);
         (1.0 + (all - documents + 0.5).max(0.5) / (documents + 0.5)).ln()
     }
 }

@@ -7,13 +7,13 @@ use tantivy::collector::TopDocs;
 use tantivy::query::{BooleanQuery, BoostQuery, EnableScoring, Occur};
 use tantivy::query::{Query, RangeQuery, TermQuery};
 use tantivy::schema::{Field, IndexRecordOption};
-use tantivy::{DocAddress, DocSet as _, Searcher, TERMINATED, Term};
+use tantivy::{DocAddress, DocSet as _, TERMINATED, Term};
 
+use crate::opened::Opened;
 use crate::ranking::asked::{Asked, List, Place};
 use crate::ranking::filtered;
-use crate::schema::{Fields, TWIN};
 use crate::silent::Silent;
-use crate::typo::{self, NameErrors};
+use crate::typo::{self, NameErrors, Reach};
 use crate::words::WORD_BYTES_MAX;
 
 /// Packages that have every word of the query.
@@ -53,13 +53,8 @@ pub(super) struct Candidates {
 type Filter = [(Occur, Box<dyn Query>)];
 
 impl Candidates {
-    pub fn gather(
-        searcher: &Searcher,
-        fields: &Fields,
-        asked: &Asked,
-        filter: &Filter,
-    ) -> tantivy::Result<Self> {
-        let gatherer = Gatherer { searcher, fields, asked, filter };
+    pub fn gather(opened: &Opened, asked: &Asked, filter: &Filter) -> tantivy::Result<Self> {
+        let gatherer = Gatherer { opened, asked, filter };
         let mut found = Self {
             addresses: Vec::new(),
             errors: None,
@@ -85,8 +80,7 @@ impl Candidates {
 }
 
 struct Gatherer<'a> {
-    searcher: &'a Searcher,
-    fields: &'a Fields,
+    opened: &'a Opened,
     asked: &'a Asked,
     filter: &'a Filter,
 }
@@ -98,32 +92,31 @@ impl Gatherer<'_> {
         if key.is_empty() || key.len() > 2 * WORD_BYTES_MAX {
             return Ok(());
         }
+        let fields = &self.opened.fields;
         let mut named = Vec::new();
-        self.documents(self.fields.key, key, 2 * OF_ONE_NAME, &mut named)?;
-        self.documents(
-            self.fields.sorted_key,
-            &self.asked.sorted_key,
-            2 * OF_ONE_NAME,
-            &mut named,
-        )?;
+        self.documents(fields.key, key, 2 * OF_ONE_NAME, &mut named)?;
+        self.documents(fields.sorted_key, &self.asked.sorted_key, 2 * OF_ONE_NAME, &mut named)?;
         let words = self.asked.words.len();
+        let begun = match key.len() {
+            0..2 => Vec::new(),
+            _ => typo::starting_with(self.opened, fields.key, key, NAMES_BEGUN)?,
+        };
+        found.any_begins = !begun.is_empty();
+        // What may be half a name is no name with two errors.
+        let reach = if found.any_begins { Reach::One } else { Reach::Two };
         if named.is_empty()
             && (words <= 1
                 || !self.asked.text.contains(char::is_whitespace)
                 || (words <= NAME_WORDS_MAX && self.asked.any_unknown))
-            && let Some(errors) = NameErrors::find(self.searcher, self.fields.key, key)?
+            && let Some(errors) = NameErrors::find(self.opened, fields.key, key, reach)?
         {
             for name in errors.names.iter().take(NAMES_NEAR) {
-                self.documents(self.fields.key, &name.term, OF_ONE_NAME, &mut named)?;
+                self.documents(fields.key, &name.term, OF_ONE_NAME, &mut named)?;
             }
             found.errors = Some(errors);
         }
-        if key.len() >= 2 {
-            let begun = typo::starting_with(self.searcher, self.fields.key, key, NAMES_BEGUN)?;
-            found.any_begins = !begun.is_empty();
-            for name in begun {
-                self.documents(self.fields.key, &name.term, OF_ONE_NAME, &mut named)?;
-            }
+        for name in begun {
+            self.documents(fields.key, &name.term, OF_ONE_NAME, &mut named)?;
         }
         found.addresses.extend(self.passing(named)?);
         Ok(())
@@ -139,13 +132,12 @@ impl Gatherer<'_> {
     ) -> tantivy::Result<()> {
         let term = Term::from_field_text(field, text);
         let mut left = most;
-        for (segment, reader) in (0..).zip(self.searcher.segment_readers()) {
-            let inverted = reader.inverted_index(field)?;
-            let postings = inverted.read_postings(&term, IndexRecordOption::Basic)?;
+        for (number, segment) in (0..).zip(&self.opened.segments) {
+            let postings = segment.words(field)?.read_postings(&term, IndexRecordOption::Basic)?;
             let Some(mut postings) = postings else { continue };
             while left > 0 && postings.doc() != TERMINATED {
-                if !reader.is_deleted(postings.doc()) {
-                    into.push(DocAddress::new(segment, postings.doc()));
+                if !segment.reader.is_deleted(postings.doc()) {
+                    into.push(DocAddress::new(number, postings.doc()));
                     left -= 1;
                 }
                 postings.advance();
@@ -161,10 +153,10 @@ impl Gatherer<'_> {
         }
         let all = Box::new(tantivy::query::AllQuery);
         let weight = filtered(all, self.filter)
-            .weight(EnableScoring::disabled_from_searcher(self.searcher))?;
+            .weight(EnableScoring::disabled_from_searcher(&self.opened.searcher))?;
         let addresses: BTreeSet<DocAddress> = addresses.into_iter().collect();
         let mut passing = Vec::new();
-        for (segment, reader) in (0..).zip(self.searcher.segment_readers()) {
+        for (segment, reader) in (0..).zip(self.opened.searcher.segment_readers()) {
             let mut scorer = weight.scorer(reader, 1.0)?;
             let range = DocAddress::new(segment, 0)..=DocAddress::new(segment, TERMINATED);
             for &address in addresses.range(range) {
@@ -231,10 +223,10 @@ impl Gatherer<'_> {
     fn top(&self, query: Box<dyn Query>, count: usize) -> tantivy::Result<Vec<DocAddress>> {
         let best = |query: Box<dyn Query>| -> tantivy::Result<Vec<DocAddress>> {
             let top = TopDocs::with_limit(count).order_by_score();
-            Ok(self.searcher.search(&query, &top)?.into_iter().map(|(_, at)| at).collect())
+            Ok(self.opened.searcher.search(&query, &top)?.into_iter().map(|(_, at)| at).collect())
         };
         let mut found = best(filtered(query.box_clone(), self.filter))?;
-        let crowds = self.crowds(&found)?;
+        let crowds = self.crowds(&found);
         if !crowds.is_empty() {
             let others = filtered(filtered(query, self.filter), &crowds);
             found.extend(best(others)?);
@@ -243,22 +235,16 @@ impl Gatherer<'_> {
     }
 
     /// Leaves out each set of twins that fills more than its share of `found`.
-    fn crowds(&self, found: &[DocAddress]) -> tantivy::Result<Vec<(Occur, Box<dyn Query>)>> {
-        let columns = self.searcher.segment_readers().iter();
-        let columns = columns.map(|segment| segment.fast_fields().u64(TWIN));
-        let columns = columns.collect::<tantivy::Result<Vec<_>>>()?;
-        let mut twins: Vec<u64> = found
-            .iter()
-            .filter_map(|at| columns[at.segment_ord as usize].first(at.doc_id))
-            .collect();
+    fn crowds(&self, found: &[DocAddress]) -> Vec<(Occur, Box<dyn Query>)> {
+        let mut twins: Vec<u64> = found.iter().map(|&at| self.opened.twin(at)).collect();
         twins.sort_unstable();
         let crowds = twins.chunk_by(u64::eq).filter(|crowd| crowd.len() > CROWD);
         let crowds = crowds.map(|crowd| {
-            let twin = || Bound::Included(Term::from_field_u64(self.fields.twin, crowd[0]));
+            let twin = || Bound::Included(Term::from_field_u64(self.opened.fields.twin, crowd[0]));
             let query: Box<dyn Query> = Box::new(RangeQuery::new(twin(), twin()));
             (Occur::MustNot, Box::new(Silent(query)) as Box<dyn Query>)
         });
-        Ok(crowds.collect())
+        crowds.collect()
     }
 }
 

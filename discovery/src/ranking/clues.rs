@@ -2,17 +2,16 @@
 
 use std::collections::HashSet;
 
-use tantivy::columnar::Column;
 use tantivy::postings::Postings as _;
 use tantivy::schema::IndexRecordOption;
-use tantivy::{DocAddress, DocSet as _, Searcher, SegmentReader, TERMINATED};
+use tantivy::{DocAddress, DocSet as _, TERMINATED};
 
 use crate::evidence::{Clue, Evidence};
 use crate::letters;
+use crate::opened::Opened;
 use crate::ranking::Hit;
 use crate::ranking::asked::{Asked, Place};
 use crate::ranking::candidates::Candidates;
-use crate::schema::{Fields, LETTERS, TWIN};
 use crate::words;
 
 /// How soon a word that is repeated stops to count: BM25's `k1`.
@@ -35,40 +34,28 @@ struct Share {
     weight: f32,
 }
 
-/// The columns of one segment that are read for each candidate.
-struct Columns {
-    letters: Column<u64>,
-    twin: Column<u64>,
-    summary: Option<tantivy::fieldnorm::FieldNormReader>,
-    all: Option<tantivy::fieldnorm::FieldNormReader>,
-}
-
 /// The candidates with their evidence, in no order.
 pub(super) fn weigh(
-    searcher: &Searcher,
-    fields: &Fields,
+    opened: &Opened,
     asked: &Asked,
     candidates: &Candidates,
 ) -> tantivy::Result<Vec<Hit>> {
-    let shares = shares(searcher, fields, asked, &candidates.addresses)?;
-    let columns = searcher.segment_readers().iter().map(|segment| Columns::open(segment, fields));
-    let columns = columns.collect::<tantivy::Result<Vec<_>>>()?;
+    let shares = shares(opened, asked, &candidates.addresses)?;
     let query = Query::new(asked, candidates);
     let count = asked.words.len();
     let mut hits = Vec::with_capacity(candidates.addresses.len());
     for (at, &address) in candidates.addresses.iter().enumerate() {
-        let columns = &columns[address.segment_ord as usize];
+        let segment = &opened.segments[address.segment_ord as usize];
         let mut evidence = Evidence::new(asked.reads);
         let mut name = String::new();
-        letters::unpack(columns.letters.values_for_doc(address.doc_id), &mut name);
-        let length = |norms: &Option<tantivy::fieldnorm::FieldNormReader>| {
-            norms.as_ref().map_or(0.0, |norms| norms.fieldnorm(address.doc_id) as f32)
-        };
-        evidence.set(Clue::SummaryLength, length(&columns.summary) / 10.0);
-        evidence.set(Clue::TextLength, (1.0 + length(&columns.all)).ln() / 5.0);
+        letters::unpack(segment.letters.values_for_doc(address.doc_id), &mut name);
+        let length =
+            |place: Place| segment.lengths[place as usize].fieldnorm(address.doc_id) as f32;
+        evidence.set(Clue::SummaryLength, length(Place::Summary) / 10.0);
+        evidence.set(Clue::TextLength, (1.0 + length(Place::All)).ln() / 5.0);
         query.name(&name, &mut evidence);
         query.words(&shares[at * count..(at + 1) * count], &mut evidence);
-        let twin = columns.twin.first(address.doc_id).unwrap_or(0);
+        let twin = opened.twin(address);
         hits.push(Hit { address, score: 0.0, evidence, name, twin });
     }
     relatives(&mut hits);
@@ -78,55 +65,31 @@ pub(super) fn weigh(
     Ok(hits)
 }
 
-impl Columns {
-    fn open(segment: &SegmentReader, fields: &Fields) -> tantivy::Result<Self> {
-        Ok(Self {
-            letters: segment.fast_fields().u64(LETTERS)?,
-            twin: segment.fast_fields().u64(TWIN)?,
-            summary: segment.get_fieldnorms_reader(fields.summary).ok(),
-            all: segment.get_fieldnorms_reader(fields.all).ok(),
-        })
-    }
-}
-
 /// What every word adds to every candidate: one row of words for each.
-fn shares(
-    searcher: &Searcher,
-    fields: &Fields,
-    asked: &Asked,
-    addresses: &[DocAddress],
-) -> tantivy::Result<Vec<Share>> {
+fn shares(opened: &Opened, asked: &Asked, addresses: &[DocAddress]) -> tantivy::Result<Vec<Share>> {
     let count = asked.words.len();
+    let places = opened.fields.places();
     let mut shares = vec![Share::default(); addresses.len() * count];
-    let lengths = [fields.name, fields.summary, fields.keywords, fields.all].map(|field| {
-        let segments = searcher.segment_readers().iter();
-        let sums = segments.map(|segment| {
-            let tokens = segment.inverted_index(field).map_or(0, |index| index.total_num_tokens());
-            (tokens, u64::from(segment.max_doc()))
-        });
-        let (tokens, documents) = sums.fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
-        (field, (tokens as f32 / documents.max(1) as f32).max(0.1))
-    });
-    for (ordinal, segment) in searcher.segment_readers().iter().enumerate() {
-        let start = addresses.partition_point(|a| (a.segment_ord as usize) < ordinal);
-        let end = addresses.partition_point(|a| a.segment_ord as usize <= ordinal);
+    let mut start = 0;
+    for (ordinal, segment) in opened.segments.iter().enumerate() {
+        let here = addresses[start..].iter().take_while(|a| a.segment_ord as usize == ordinal);
+        let end = start + here.count();
         if start == end {
             continue;
         }
         for list in &asked.lists {
             let Some(info) = &list.infos[ordinal] else { continue };
-            let inverted = segment.inverted_index(list.field)?;
+            let words = segment.words(list.field)?;
             let mut postings =
-                inverted.read_postings_from_terminfo(info, IndexRecordOption::WithFreqs)?;
-            let length = lengths.iter().find(|(field, _)| *field == list.field);
-            let norms = match length {
-                Some((field, mean)) => Some((segment.get_fieldnorms_reader(*field)?, *mean)),
-                None => None,
-            };
+                words.read_postings_from_terminfo(info, IndexRecordOption::WithFreqs)?;
+            // What is no text, but the name of a publisher, has no length.
+            let place = list.place as usize;
+            let text = places[place] == list.field;
+            let lengths = text.then(|| (&segment.lengths[place], opened.lengths[place]));
             // A guess is as rare as the word that it stands for: otherwise the rarest guess, which is
             // the least likely, would count most.
             let rarity = if list.guess { asked.words[list.word].rarity } else { list.rarity };
-            let b = LENGTH[list.place as usize];
+            let b = LENGTH[place];
             for (at, address) in (start..end).zip(&addresses[start..end]) {
                 let mut document = postings.doc();
                 if document < address.doc_id {
@@ -139,16 +102,16 @@ fn shares(
                     continue;
                 }
                 let often = postings.term_freq() as f32;
-                let length = norms.as_ref().map_or(1.0, |(norms, mean)| {
-                    1.0 - b + b * norms.fieldnorm(document) as f32 / mean
+                let length = lengths.map_or(1.0, |(lengths, mean)| {
+                    1.0 - b + b * lengths.fieldnorm(document) as f32 / mean
                 });
                 let counted = often * (1.0 + REPEATED) / (often + REPEATED * length);
                 let share = &mut shares[at * count + list.word];
-                let place = &mut share.places[list.place as usize];
-                *place = place.max(list.weight * rarity * counted);
+                share.places[place] = share.places[place].max(list.weight * rarity * counted);
                 share.weight = share.weight.max(list.weight);
             }
         }
+        start = end;
     }
     Ok(shares)
 }
