@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use catalog::permission::Permission;
 use catalog::release::{PackageId, Release, ReleaseError, ReleaseId};
 use catalog::{Digest, Variant};
+
+use crate::words;
 
 /// Bytes that tell twins: enough for a page of candidates, and small in the index.
 const TWIN_BYTES: usize = 4;
@@ -26,10 +29,9 @@ pub struct Doc {
     pub(crate) hardware: BTreeSet<String>,
     pub(crate) size: u64,
     pub(crate) time: u64,
-    pub(crate) summary: String,
-    /// Keywords, tags and interfaces.
-    pub(crate) keywords: Vec<String>,
-    pub(crate) description: String,
+    /// Whether only some nodes may read it.
+    pub(crate) restricted: bool,
+    pub(crate) texts: Texts,
     pub(crate) release: [u8; 32],
     pub(crate) record: Vec<u8>,
 }
@@ -51,7 +53,6 @@ impl Doc {
         for variant in &mut short.variants {
             (variant.root, variant.tree) = (NO_CONTENT, NO_CONTENT);
         }
-        let words = [&release.keywords, &release.tags, &release.provides];
         Ok(Self {
             package: PackageKey::of(&release.package()),
             publisher: release.publisher.to_string(),
@@ -60,11 +61,10 @@ impl Doc {
             license: release.license.clone(),
             tags: release.tags.iter().chain(&release.keywords).cloned().collect(),
             hardware: release.variants.iter().flat_map(Variant::hardware_classes).collect(),
-            size: release.variants.iter().map(|variant| variant.size.as_u64()).min().unwrap_or(0),
+            size: size(release),
             time: release.time.as_millis(),
-            summary: release.summary.clone(),
-            keywords: words.into_iter().flatten().cloned().collect(),
-            description: release.description.clone().unwrap_or_default(),
+            restricted: release.permission != Permission::Public,
+            texts: Texts::of(release),
             release: *id.as_bytes(),
             record: short.encode()?,
         })
@@ -74,12 +74,55 @@ impl Doc {
 impl Doc {
     /// A number that packages of one publisher with the same texts share.
     pub(crate) fn twin(&self) -> u64 {
-        let texts = format!("{}\n{}\n{}", self.publisher, self.summary, self.description);
-        let digest = Digest::of(texts.as_bytes());
+        let Texts { summary, description, .. } = &self.texts;
+        let digest = Digest::of(format!("{}\n{summary}\n{description}", self.publisher).as_bytes());
         digest.as_bytes()[..TWIN_BYTES]
             .iter()
             .fold(0, |number, byte| number << 8 | u64::from(*byte))
     }
+}
+
+/// What a package is found by.
+#[derive(Clone, Debug)]
+pub(crate) struct Texts {
+    /// The words and pieces of the name.
+    pub name: String,
+    pub summary: String,
+    /// Keywords, tags and interfaces.
+    pub keywords: String,
+    pub description: String,
+}
+
+impl Texts {
+    /// The texts of `release`.
+    pub fn of(release: &Release) -> Self {
+        let words = [&release.keywords, &release.tags, &release.provides];
+        let words: Vec<&str> = words.into_iter().flatten().map(String::as_str).collect();
+        Self {
+            name: words::name_words(release.name.as_str()).join(" "),
+            summary: release.summary.clone(),
+            keywords: words.join(" "),
+            description: release.description.clone().unwrap_or_default(),
+        }
+    }
+
+    /// All of them.
+    pub fn everything(&self) -> String {
+        let Self { name, summary, keywords, description } = self;
+        format!("{name}\n{summary}\n{keywords}\n{description}")
+    }
+}
+
+/// The licences that an expression names, in lower case.
+pub(crate) fn licenses(expression: &str) -> impl Iterator<Item = String> {
+    let words = expression.split(|c: char| c.is_whitespace() || matches!(c, '(' | ')'));
+    let words = words.map(str::to_lowercase);
+    words.filter(|word| !matches!(word.as_str(), "" | "and" | "or" | "with"))
+}
+
+/// The bytes of the smallest variant.
+pub(crate) fn size(release: &Release) -> u64 {
+    release.variants.iter().map(|variant| variant.size.as_u64()).min().unwrap_or(0)
 }
 
 /// Names a package's document: a hash of the package's name and publisher.

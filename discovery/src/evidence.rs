@@ -139,7 +139,7 @@ impl Evidence {
     }
 
     /// The sum of all parts.
-    pub(crate) fn score(&self) -> f32 {
+    pub fn score(&self) -> f32 {
         WEIGHTS.iter().map(|row| self.value(row.clue) * row.weight(self.reads)).sum()
     }
 }

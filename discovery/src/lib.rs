@@ -6,19 +6,24 @@
 //! [`Index::rebuild`] throws it away and starts over.
 //!
 //! A query forgives typing errors, order, joined and split words; any text is a valid one, and its
-//! cost has a ceiling. Not here: asking other nodes, and the network.
+//! cost has a ceiling. What other nodes have is asked for with [`federation`], which decides whom to
+//! ask and what to believe. Not here: the network.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod asking;
 mod conditions;
 mod cursor;
+mod defence;
 mod doc;
 mod evidence;
 mod facets;
+pub mod federation;
 mod follow;
 mod index;
 mod letters;
 mod marks;
+mod meets;
 mod mend;
 mod opened;
 mod order;
@@ -32,6 +37,7 @@ mod typo;
 mod weights;
 mod words;
 
+pub use asking::Response;
 pub use cursor::{Cursor, CursorError};
 pub use doc::Doc;
 pub use evidence::{Clue, Evidence, Reads};
@@ -44,3 +50,5 @@ pub use query::{
     CANDIDATES_MAX, Found, Hit, LIMIT_MAX, Query, Sort, SortError, TERMS_MAX, TEXT_BYTES_MAX,
     Typing,
 };
+pub use ranking::Weigher;
+pub use typed::{Condition, What};

@@ -10,9 +10,11 @@ use catalog::resolve::{Fit, Preference, resolve};
 
 use crate::evidence::Evidence;
 use crate::facets::Facets;
+use crate::federation::Question;
 use crate::index::{Index, IndexError};
 use crate::mend::Rebuilt;
-use crate::typed::{Condition, Typed, What};
+use crate::ranking::Alias;
+use crate::typed::{Condition, Typed};
 
 /// Text beyond this is not looked at: nobody reads what a longer query finds.
 pub const TEXT_BYTES_MAX: usize = 512;
@@ -155,7 +157,7 @@ impl<'a> Query<'a> {
         Typed::read(within(self.text.trim(), TEXT_BYTES_MAX))
     }
 
-    fn tally(&self) -> Option<Tally> {
+    pub(crate) fn tally(&self) -> Option<Tally> {
         let of = if self.fits.is_some() { Counted::Kept } else { Counted::Matching };
         (self.facets > 0).then_some(Tally { values: self.facets, of })
     }
@@ -169,7 +171,7 @@ impl<'a> Query<'a> {
     }
 
     /// The publisher with this petname or id.
-    fn publisher_named(&self, name: &str) -> Option<PublisherId> {
+    pub(crate) fn publisher_named(&self, name: &str) -> Option<PublisherId> {
         let pinned = self.petnames.iter().find(|(petname, _)| petname.as_str() == name);
         pinned.map(|(_, id)| *id).or_else(|| name.parse().ok())
     }
@@ -179,9 +181,11 @@ impl<'a> Query<'a> {
 pub(crate) struct Filters<'a> {
     /// The words.
     pub text: &'a str,
+    /// What the words mean, when somebody else read them.
+    pub question: Option<&'a Question>,
     /// What every answer meets; publishers as ids.
     pub conditions: Vec<Condition>,
-    pub aliases: Vec<(&'a str, &'a str)>,
+    pub aliases: Vec<Alias<'a>>,
     pub sort: Sort,
     pub typing: Typing,
     /// Which packages to count, if any.
@@ -219,31 +223,8 @@ impl Index {
     /// [`IndexError::Damaged`] when the files are: empty the index with [`Index::reset`], follow
     /// the store again, and ask again.
     pub fn search(&self, query: &Query<'_>) -> Result<Found, IndexError> {
-        let typed = query.typed();
-        let (named, text) = query.narrowed(&typed.words);
-        let mut conditions = typed.conditions.clone();
-        for condition in &mut conditions {
-            if let What::Publisher(name) = &mut condition.what
-                && let Some(id) = query.publisher_named(name)
-            {
-                *name = id.to_string();
-            }
-        }
-        let kind = query.kind.map(|kind| What::Kind(kind.as_str().to_owned()));
-        let publishers = [named, query.publisher].into_iter().flatten();
-        let publishers = publishers.map(|id| What::Publisher(id.to_string()));
-        conditions
-            .extend(kind.into_iter().chain(publishers).map(|what| Condition { what, not: false }));
-        let ids: Vec<String> = query.petnames.iter().map(|(_, id)| id.to_string()).collect();
-        let petnames = query.petnames.iter().map(|(petname, _)| petname.as_str());
-        let filters = Filters {
-            text,
-            conditions,
-            aliases: petnames.zip(ids.iter().map(String::as_str)).collect(),
-            sort: query.sort,
-            typing: query.typing,
-            tally: query.tally(),
-        };
+        let read = query.read();
+        let filters = query.filters(&read);
         let page =
             Page { offset: query.offset.min(CANDIDATES_MAX), limit: query.limit.min(LIMIT_MAX) };
         let mut damaged = false;

@@ -12,6 +12,7 @@
 mod asked;
 mod candidates;
 mod clues;
+mod texts;
 
 use std::collections::HashMap;
 
@@ -20,13 +21,14 @@ use tantivy::query::{Occur, Query};
 
 use crate::evidence::{Clue, Evidence, Reads};
 use crate::opened::Opened;
-use crate::query::Filters;
 
-use asked::Asked;
+pub(crate) use asked::Asked;
+pub(crate) use asked::counts;
 use candidates::Candidates;
+pub use texts::Weigher;
 
 /// A publisher that the person who asks knows by a name of their own.
-pub(crate) type Alias<'a> = (&'a str, &'a str);
+pub(crate) type Alias<'a> = (&'a str, String);
 
 /// What stands for a query in the index.
 pub(crate) struct Ranked {
@@ -54,15 +56,14 @@ pub(crate) struct Hit {
 /// other candidates, whatever speaks for them.
 const TWINS_MAX: usize = 3;
 
-/// Ranks the packages for the words of `filters` among those that pass `filter`.
+/// Ranks the packages for `asked` among those that pass `filter`.
 pub(crate) fn rank(
     opened: &Opened,
-    filters: &Filters<'_>,
+    asked: &Asked,
     filter: &[(Occur, Box<dyn Query>)],
 ) -> tantivy::Result<Ranked> {
-    let asked = Asked::read(opened, filters)?;
-    let candidates = Candidates::gather(opened, &asked, filter)?;
-    let mut head = clues::weigh(opened, &asked, &candidates)?;
+    let candidates = Candidates::gather(opened, asked, filter)?;
+    let mut head = clues::weigh(opened, asked, &candidates)?;
     head.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.name.cmp(&b.name)));
     apart(&mut head);
     // A name that is a typing error away says more than a correction of each word.

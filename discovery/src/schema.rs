@@ -11,13 +11,16 @@ use tantivy::schema::{
 };
 use tantivy::{TantivyDocument, Term};
 
-use crate::doc::{Doc, PackageKey};
+use crate::doc::{self, Doc, PackageKey};
 use crate::letters;
 use crate::words::{self, CUT, PLAIN, STEMMED};
 
 /// Raised whenever fields, analyzers or the stored form change: an index of another version is
 /// rebuilt.
-pub(crate) const VERSION: u32 = 4;
+pub(crate) const VERSION: u32 = 5;
+
+/// The mark of what only some nodes may read.
+pub(crate) const RESTRICTED: &str = "restricted";
 
 /// The column of names, as numbers.
 pub(crate) const LETTERS: &str = "letters";
@@ -56,6 +59,8 @@ pub(crate) struct Fields {
     pub tag: Field,
     /// The classes of hardware that its variants are for.
     pub hardware: Field,
+    /// Marks what only some nodes may read.
+    pub restricted: Field,
     /// Bytes of the smallest variant.
     pub size: Field,
     /// Alike for packages of one publisher with the same texts.
@@ -101,6 +106,7 @@ impl Fields {
             license: schema.add_text_field("license", whole()),
             tag: schema.add_text_field("tag", whole()),
             hardware: schema.add_text_field("hardware", whole()),
+            restricted: schema.add_text_field("restricted", whole()),
             size: schema.add_u64_field(SIZE, FAST),
             twin: schema.add_u64_field(TWIN, FAST),
             time: schema.add_u64_field(TIME, FAST),
@@ -122,28 +128,26 @@ impl Fields {
 
     /// The document of one package.
     pub(crate) fn document(&self, doc: &Doc) -> TantivyDocument {
-        let name_words = words::name_words(&doc.name).join(" ");
-        let keywords = doc.keywords.join(" ");
-        let everything = format!("{name_words}\n{}\n{keywords}\n{}", doc.summary, doc.description);
+        let everything = doc.texts.everything();
         let mut document = TantivyDocument::default();
         document.add_bytes(self.package, doc.package.as_bytes());
         document.add_text(self.key, words::key(&doc.name));
         document.add_text(self.sorted_key, words::sorted_key(&doc.name));
         letters::pack(&doc.name).for_each(|number| document.add_u64(self.letters, number));
-        document.add_text(self.name, &name_words);
-        document.add_text(self.keywords, &keywords);
-        document.add_text(self.summary, &doc.summary);
+        document.add_text(self.name, &doc.texts.name);
+        document.add_text(self.keywords, &doc.texts.keywords);
+        document.add_text(self.summary, &doc.texts.summary);
         document.add_text(self.all, &everything);
         document.add_text(self.plain, &everything);
         document.add_text(self.publisher, &doc.publisher);
         document.add_text(self.kind, doc.kind);
-        let license = doc.license.to_lowercase();
-        let licenses = license.split(|c: char| c.is_whitespace() || matches!(c, '(' | ')'));
-        let licenses = licenses.filter(|word| !matches!(*word, "" | "and" | "or" | "with"));
-        licenses.for_each(|word| document.add_text(self.license, word));
+        doc::licenses(&doc.license).for_each(|word| document.add_text(self.license, word));
         let tags: BTreeSet<String> = doc.tags.iter().map(|tag| tag.to_lowercase()).collect();
         tags.iter().for_each(|tag| document.add_text(self.tag, tag));
         doc.hardware.iter().for_each(|class| document.add_text(self.hardware, class));
+        if doc.restricted {
+            document.add_text(self.restricted, RESTRICTED);
+        }
         document.add_u64(self.size, doc.size);
         document.add_u64(self.twin, doc.twin());
         document.add_u64(self.time, doc.time);

@@ -17,7 +17,7 @@ use crate::facets::{Facets, Matches};
 use crate::index::{Index, IndexError, View, sound};
 use crate::order::ByName;
 use crate::query::{CANDIDATES_MAX, Counted, Filters, Page, Sort, Tally};
-use crate::ranking;
+use crate::ranking::{self, Asked};
 use crate::schema::{SIZE, TIME};
 
 /// Documents of the first round after the candidates; a second round is only needed when hardware
@@ -72,9 +72,17 @@ impl Index {
         page: Page,
         keep: impl FnMut(Place, Stored) -> Option<T>,
     ) -> Result<Best<T>, IndexError> {
-        let view = self.view();
         let mut keep = keep;
-        sound(|| view.best(filters, page, &mut keep)).map_err(|error| self.error(error))
+        self.guarded(|view| view.best(filters, page, &mut keep))
+    }
+
+    /// Reads in the index, where damaged files may fail in any way.
+    pub(crate) fn guarded<T>(
+        &self,
+        read: impl FnOnce(&View) -> tantivy::Result<T>,
+    ) -> Result<T, IndexError> {
+        let view = self.view();
+        sound(|| read(&view)).map_err(|error| self.error(error))
     }
 }
 
@@ -96,7 +104,11 @@ impl View {
             }
             self.follow_on(wanted, (&all, Order::of(filters)), &[], &mut kept, keep)?;
         } else {
-            let ranked = ranking::rank(&self.opened, filters, &conditions)?;
+            let asked = match filters.question {
+                Some(question) => Asked::of(&self.opened, question)?,
+                None => Asked::read(&self.opened, filters)?,
+            };
+            let ranked = ranking::rank(&self.opened, &asked, &conditions)?;
             meant = ranked.meant;
             if let Some(tally) = filters.tally {
                 let some = |query: &BoxedQuery| ranking::filtered(query.box_clone(), &conditions);

@@ -27,7 +27,8 @@ pub(crate) struct Typed {
 
 /// Something that an answer has to be, or must not be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Condition {
+pub struct Condition {
+    /// What it has to be.
     pub what: What,
     /// Whether it must not be so.
     pub not: bool,
@@ -35,17 +36,22 @@ pub(crate) struct Condition {
 
 /// What a condition is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum What {
+pub enum What {
     /// It has these words, one after the other.
     Phrase(String),
+    /// It is of this kind.
     Kind(String),
+    /// It has this tag or keyword.
     Tag(String),
+    /// Its licence names this one.
     License(String),
-    /// A petname or an id.
+    /// It is of this publisher: a petname or an id.
     Publisher(String),
     /// Its smallest variant has a size in this range, ends included.
     Size {
+        /// The least bytes.
         least: u64,
+        /// The most bytes.
         most: u64,
     },
 }

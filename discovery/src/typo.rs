@@ -213,6 +213,24 @@ impl NameErrors {
         Ok(nearest.map(|(automaton, names)| Self { automaton, names }))
     }
 
+    /// The same among `keys`, which are in no index; nothing says how many have a name.
+    pub(crate) fn among<'k>(
+        keys: impl Iterator<Item = &'k str> + Clone,
+        key: &str,
+        reach: Reach,
+    ) -> Option<Self> {
+        let mut found = None;
+        for errors in 1..=errors_allowed(key.chars().count()).min(reach.errors()) {
+            let near = Self { automaton: Levenshtein::new(key, errors), names: Vec::new() };
+            let any = keys.clone().any(|other| near.count(other).is_some());
+            found = Some(near);
+            if any {
+                break;
+            }
+        }
+        found
+    }
+
     /// How many errors away `key` is; `None` when it is further than allowed.
     pub(crate) fn count(&self, key: &str) -> Option<u8> {
         match self.automaton.dfa.eval(key) {

@@ -61,6 +61,15 @@ pub(crate) fn words(index: &Index, analyzer: &str, text: &str) -> Vec<String> {
     words
 }
 
+/// The stem of one word; the word itself when it has none.
+pub(crate) fn stem(stemmer: Option<&mut TextAnalyzer>, word: &str) -> String {
+    let stem = stemmer.and_then(|stemmer| {
+        let mut tokens = stemmer.token_stream(word);
+        tokens.advance().then(|| tokens.token().text.clone())
+    });
+    stem.unwrap_or_else(|| word.to_owned())
+}
+
 /// Whether `word` is too common to search for.
 pub(crate) fn is_stop_word(word: &str) -> bool {
     STOP_WORDS.contains(&word)

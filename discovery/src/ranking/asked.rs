@@ -5,6 +5,7 @@ use tantivy::postings::TermInfo;
 use tantivy::schema::Field;
 
 use crate::evidence::Reads;
+use crate::federation::{self as question, Counts, Question};
 use crate::opened::Opened;
 use crate::query::{Filters, TERMS_MAX, Typing};
 use crate::ranking::Alias;
@@ -17,6 +18,8 @@ const CORRECTIONS_MAX: usize = 8;
 const CORRECTION_BYTES_MIN: usize = 3;
 /// The shortest beginning of a word that stands for the rest of it.
 const COMPLETED_BYTES_MIN: usize = 2;
+/// Words of a query that may be a mistyped name.
+const NAME_WORDS_MAX: usize = 4;
 /// What a piece of a word counts beside the whole.
 const PIECE: f32 = 0.5;
 /// What a correction counts, by its number of errors.
@@ -72,37 +75,27 @@ pub(super) struct Reading {
 }
 
 /// A query, read.
-pub(super) struct Asked {
+pub(crate) struct Asked {
     pub text: String,
-    pub key: String,
-    pub sorted_key: String,
-    pub reads: Reads,
-    pub words: Vec<Word>,
-    pub lists: Vec<List>,
+    pub(super) key: String,
+    pub(super) sorted_key: String,
+    pub(super) reads: Reads,
+    pub(super) words: Vec<Word>,
+    pub(super) lists: Vec<List>,
     /// A word that the catalog does not know.
-    pub any_unknown: bool,
+    pub(super) any_unknown: bool,
 }
 
 impl Asked {
+    /// Reads what was typed: its words, what each may mean, and where that stands.
     pub fn read(opened: &Opened, filters: &Filters<'_>) -> tantivy::Result<Self> {
         let text = filters.text.trim().to_lowercase();
-        let mut asked = Self {
-            key: words::key(&text),
-            sorted_key: words::sorted_key(&text),
-            reads: match text.contains(char::is_whitespace) {
-                true => Reads::AsText,
-                false => Reads::AsName,
-            },
-            words: Vec::new(),
-            lists: Vec::new(),
-            any_unknown: false,
-            text,
-        };
         let reader = Reader { opened };
-        let words = reader.words(&asked.text);
+        let words = reader.words(&text);
+        let (mut read, mut any_unknown) = (Vec::with_capacity(words.len()), false);
         for (at, word) in words.iter().enumerate() {
             let known = reader.known(word)?;
-            asked.any_unknown |= !known;
+            any_unknown |= !known;
             let completions = match at + 1 == words.len() {
                 true => reader.completions(word)?,
                 false => Vec::new(),
@@ -113,14 +106,79 @@ impl Asked {
             if filters.typing == Typing::Going || readings.len() == 1 {
                 readings.extend(completions);
             }
-            let lists = reader.lists(at, &readings, word, &filters.aliases)?;
-            let rarest = lists.iter().filter(|list| list.whole);
-            let rarity = rarest.map(|list| list.rarity * list.weight.max(0.7)).fold(0.0, f32::max);
-            let rarity = if rarity > 0.0 { rarity } else { reader.rarity(0) };
-            asked.words.push(Word { text: word.clone(), readings, rarity });
-            asked.lists.extend(lists);
+            read.push(Word { text: word.clone(), readings, rarity: 0.0 });
         }
-        Ok(asked)
+        Self { any_unknown, ..Self::of_words(text, read) }.located(reader, &filters.aliases)
+    }
+
+    /// Takes over a question that somebody else read.
+    pub fn of(opened: &Opened, question: &Question) -> tantivy::Result<Self> {
+        Self::of_question(question).located(Reader { opened }, &[])
+    }
+
+    /// The words and readings of a question, before anything is known of where they are.
+    pub fn of_question(question: &Question) -> Self {
+        let parts = question.parts();
+        let words = parts.words.iter().map(|word| {
+            let readings = word.readings.iter().map(|reading| Reading {
+                text: reading.text.clone(),
+                weight: f32::from(reading.percent) / 100.0,
+                guess: reading.guess,
+            });
+            Word { text: word.text.clone(), readings: readings.collect(), rarity: 0.0 }
+        });
+        let words = words.collect();
+        Self { any_unknown: parts.near, ..Self::of_words(parts.text.trim().to_lowercase(), words) }
+    }
+
+    fn of_words(text: String, words: Vec<Word>) -> Self {
+        Self {
+            key: words::key(&text),
+            sorted_key: words::sorted_key(&text),
+            reads: match text.contains(char::is_whitespace) {
+                true => Reads::AsText,
+                false => Reads::AsName,
+            },
+            words,
+            lists: Vec::new(),
+            any_unknown: false,
+            text,
+        }
+    }
+
+    /// Looks up where the readings stand.
+    fn located(mut self, reader: Reader<'_>, aliases: &[Alias<'_>]) -> tantivy::Result<Self> {
+        for (at, word) in self.words.iter_mut().enumerate() {
+            let lists = reader.lists(at, &word.readings, &word.text, aliases)?;
+            let whole = lists.iter().filter(|list| list.whole);
+            let rarities = whole.map(|list| rarity_of_reading(list.rarity, list.weight));
+            word.rarity = rarities.fold(0.0, f32::max);
+            if word.rarity == 0.0 {
+                word.rarity = reader.rarity(0);
+            }
+            self.lists.extend(lists);
+        }
+        Ok(self)
+    }
+
+    /// Whether a name that is a typing error away may be meant.
+    pub fn may_be_near(&self) -> bool {
+        self.words.len() <= 1
+            || !self.text.contains(char::is_whitespace)
+            || (self.words.len() <= NAME_WORDS_MAX && self.any_unknown)
+    }
+
+    /// The words as other nodes are asked them.
+    pub fn question_words(&self) -> Vec<question::Word> {
+        let words = self.words.iter().map(|word| {
+            let readings = word.readings.iter().map(|reading| question::Reading {
+                text: reading.text.clone(),
+                percent: (reading.weight * 100.0).round().clamp(1.0, 100.0) as u8,
+                guess: reading.guess,
+            });
+            question::Word { text: word.text.clone(), readings: readings.collect() }
+        });
+        words.collect()
     }
 
     /// The query as it was probably meant; `None` when every word is known, or none is better.
@@ -237,12 +295,7 @@ impl Reader<'_> {
         let fields = &self.opened.fields;
         let mut stemmer = self.opened.searcher.index().tokenizers().get(STEMMED);
         for reading in readings {
-            let mut stem = None;
-            if let Some(stemmer) = &mut stemmer {
-                let mut tokens = stemmer.token_stream(&reading.text);
-                stem = tokens.advance().then(|| tokens.token().text.clone());
-            }
-            let stem = stem.as_deref().unwrap_or(&reading.text);
+            let stem = &words::stem(stemmer.as_mut(), &reading.text);
             add(Place::All, fields.all, stem, Some(reading), true)?;
             add(Place::Name, fields.name, &reading.text, Some(reading), false)?;
             add(Place::Summary, fields.summary, stem, Some(reading), false)?;
@@ -260,11 +313,51 @@ impl Reader<'_> {
         Ok(has(fields.plain)? || has(fields.name)?)
     }
 
-    /// Inverse document frequency as BM25 counts it.
     fn rarity(&self, documents: u32) -> f32 {
-        let (all, documents) = (self.opened.documents as f32, documents as f32);
-        (1.0 + (all - documents + 0.5).max(0.5) / (documents + 0.5)).ln()
+        rarity(self.opened.documents, documents.into())
     }
+}
+
+/// Inverse document frequency as BM25 counts it.
+///
+/// - `all`: the documents that there are; `documents`: those that have the word.
+pub(super) fn rarity(all: u64, documents: u64) -> f32 {
+    let (all, documents) = (all as f32, documents as f32);
+    (1.0 + (all - documents + 0.5).max(0.5) / (documents + 0.5)).ln()
+}
+
+/// What the rarity of one reading makes of the rarity of its word: guesses count a little less.
+pub(super) fn rarity_of_reading(rarity: f32, weight: f32) -> f32 {
+    rarity * weight.max(0.7)
+}
+
+/// How often the readings of a question occur in the whole index, and how long its texts are.
+pub(crate) fn counts(opened: &Opened, question: &Question) -> tantivy::Result<Counts> {
+    let fields = &opened.fields;
+    let mut tokens = [0; 4];
+    for (sum, field) in tokens.iter_mut().zip(fields.places()) {
+        for segment in &opened.segments {
+            *sum += segment.words(field)?.total_num_tokens();
+        }
+    }
+    let mut readings = Vec::new();
+    let mut stemmer = opened.searcher.index().tokenizers().get(STEMMED);
+    for reading in question.parts().words.iter().flat_map(|word| &word.readings) {
+        let stem = words::stem(stemmer.as_mut(), &reading.text);
+        let places = [
+            (fields.name, &reading.text),
+            (fields.summary, &stem),
+            (fields.keywords, &stem),
+            (fields.all, &stem),
+        ];
+        let mut row = [0; 4];
+        for (had, (field, text)) in row.iter_mut().zip(places) {
+            let (_, documents) = opened.term(&Term::from_field_text(field, text))?;
+            *had = u64::from(documents);
+        }
+        readings.push(row);
+    }
+    Ok(Counts { documents: opened.documents, tokens, readings })
 }
 
 /// How likely somebody who typed `word` meant `near`: few errors, a word in wide use, the same

@@ -29,8 +29,6 @@ const NAMES_NEAR: usize = 60;
 const NAMES_BEGUN: usize = 40;
 /// Packages that are looked at for one name.
 const OF_ONE_NAME: usize = 4;
-/// Words of a query that may be a mistyped name.
-const NAME_WORDS_MAX: usize = 4;
 /// A word in more documents than this finds no candidates when two rarer ones do.
 const COMMON: u32 = 20_000;
 
@@ -96,7 +94,6 @@ impl Gatherer<'_> {
         let mut named = Vec::new();
         self.documents(fields.key, key, 2 * OF_ONE_NAME, &mut named)?;
         self.documents(fields.sorted_key, &self.asked.sorted_key, 2 * OF_ONE_NAME, &mut named)?;
-        let words = self.asked.words.len();
         let begun = match key.len() {
             0..2 => Vec::new(),
             _ => typo::starting_with(self.opened, fields.key, key, NAMES_BEGUN)?,
@@ -105,9 +102,7 @@ impl Gatherer<'_> {
         // What may be half a name is no name with two errors.
         let reach = if found.any_begins { Reach::One } else { Reach::Two };
         if named.is_empty()
-            && (words <= 1
-                || !self.asked.text.contains(char::is_whitespace)
-                || (words <= NAME_WORDS_MAX && self.asked.any_unknown))
+            && self.asked.may_be_near()
             && let Some(errors) = NameErrors::find(self.opened, fields.key, key, reach)?
         {
             for name in errors.names.iter().take(NAMES_NEAR) {

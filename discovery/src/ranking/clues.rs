@@ -12,6 +12,7 @@ use crate::opened::Opened;
 use crate::ranking::Hit;
 use crate::ranking::asked::{Asked, Place};
 use crate::ranking::candidates::Candidates;
+use crate::typo::NameErrors;
 use crate::words;
 
 /// How soon a word that is repeated stops to count: BM25's `k1`.
@@ -28,10 +29,30 @@ const COMPANIONS: [&str; 12] = [
 
 /// What one word of the query adds to one candidate.
 #[derive(Clone, Copy, Default)]
-struct Share {
+pub(super) struct Share {
     places: [f32; Place::COUNT],
     /// The surest reading that was found.
     weight: f32,
+}
+
+impl Share {
+    /// Adds a reading that stands in `place`.
+    ///
+    /// - `often`: how many times; `length`: of the text there, in mean lengths.
+    pub fn add(
+        &mut self,
+        place: Place,
+        (often, length): (f32, Option<f32>),
+        weight: f32,
+        rarity: f32,
+    ) {
+        let b = LENGTH[place as usize];
+        let length = length.map_or(1.0, |length| 1.0 - b + b * length);
+        let counted = often * (1.0 + REPEATED) / (often + REPEATED * length);
+        let share = &mut self.places[place as usize];
+        *share = share.max(weight * rarity * counted);
+        self.weight = self.weight.max(weight);
+    }
 }
 
 /// The candidates with their evidence, in no order.
@@ -41,7 +62,7 @@ pub(super) fn weigh(
     candidates: &Candidates,
 ) -> tantivy::Result<Vec<Hit>> {
     let shares = shares(opened, asked, &candidates.addresses)?;
-    let query = Query::new(asked, candidates);
+    let query = Query::new(asked, candidates.errors.as_ref(), candidates.any_begins);
     let count = asked.words.len();
     let mut hits = Vec::with_capacity(candidates.addresses.len());
     for (at, &address) in candidates.addresses.iter().enumerate() {
@@ -51,8 +72,7 @@ pub(super) fn weigh(
         letters::unpack(segment.letters.values_for_doc(address.doc_id), &mut name);
         let length =
             |place: Place| segment.lengths[place as usize].fieldnorm(address.doc_id) as f32;
-        evidence.set(Clue::SummaryLength, length(Place::Summary) / 10.0);
-        evidence.set(Clue::TextLength, (1.0 + length(Place::All)).ln() / 5.0);
+        set_lengths(&mut evidence, length(Place::Summary), length(Place::All));
         query.name(&name, &mut evidence);
         query.words(&shares[at * count..(at + 1) * count], &mut evidence);
         let twin = opened.twin(address);
@@ -63,6 +83,18 @@ pub(super) fn weigh(
         hit.score = hit.evidence.score();
     }
     Ok(hits)
+}
+
+/// What one reading counts for: a guess is as rare as the word that it stands for, otherwise the
+/// rarest guess, which is the least likely, would count most.
+pub(super) fn counted_rarity(asked: &Asked, word: usize, guess: bool, rarity: f32) -> f32 {
+    if guess { asked.words[word].rarity } else { rarity }
+}
+
+/// Says how long the summary and all texts are, in words.
+pub(super) fn set_lengths(evidence: &mut Evidence, summary: f32, all: f32) {
+    evidence.set(Clue::SummaryLength, summary / 10.0);
+    evidence.set(Clue::TextLength, (1.0 + all).ln() / 5.0);
 }
 
 /// What every word adds to every candidate: one row of words for each.
@@ -86,10 +118,7 @@ fn shares(opened: &Opened, asked: &Asked, addresses: &[DocAddress]) -> tantivy::
             let place = list.place as usize;
             let text = places[place] == list.field;
             let lengths = text.then(|| (&segment.lengths[place], opened.lengths[place]));
-            // A guess is as rare as the word that it stands for: otherwise the rarest guess, which is
-            // the least likely, would count most.
-            let rarity = if list.guess { asked.words[list.word].rarity } else { list.rarity };
-            let b = LENGTH[place];
+            let rarity = counted_rarity(asked, list.word, list.guess, list.rarity);
             for (at, address) in (start..end).zip(&addresses[start..end]) {
                 let mut document = postings.doc();
                 if document < address.doc_id {
@@ -102,13 +131,10 @@ fn shares(opened: &Opened, asked: &Asked, addresses: &[DocAddress]) -> tantivy::
                     continue;
                 }
                 let often = postings.term_freq() as f32;
-                let length = lengths.map_or(1.0, |(lengths, mean)| {
-                    1.0 - b + b * lengths.fieldnorm(document) as f32 / mean
-                });
-                let counted = often * (1.0 + REPEATED) / (often + REPEATED * length);
+                let length =
+                    lengths.map(|(lengths, mean)| lengths.fieldnorm(document) as f32 / mean);
                 let share = &mut shares[at * count + list.word];
-                share.places[place] = share.places[place].max(list.weight * rarity * counted);
-                share.weight = share.weight.max(list.weight);
+                share.add(list.place, (often, length), list.weight, rarity);
             }
         }
         start = end;
@@ -117,9 +143,12 @@ fn shares(opened: &Opened, asked: &Asked, addresses: &[DocAddress]) -> tantivy::
 }
 
 /// The query, ready to be held against names.
-struct Query<'a> {
+pub(super) struct Query<'a> {
     asked: &'a Asked,
-    candidates: &'a Candidates,
+    /// Tells the errors of names, when they may have any.
+    errors: Option<&'a NameErrors>,
+    /// Whether a name begins with the query.
+    any_begins: bool,
     rarity: f32,
     /// Some twenty: a set would be slower than a look at each.
     pieces: Vec<[u8; 3]>,
@@ -128,12 +157,13 @@ struct Query<'a> {
 }
 
 impl<'a> Query<'a> {
-    fn new(asked: &'a Asked, candidates: &'a Candidates) -> Self {
+    pub fn new(asked: &'a Asked, errors: Option<&'a NameErrors>, any_begins: bool) -> Self {
         let readings = asked.words.iter().flat_map(|word| &word.readings);
         let words = asked.words.iter().map(|word| word.text.as_str());
         Self {
             asked,
-            candidates,
+            errors,
+            any_begins,
             rarity: asked.rarity(),
             pieces: pieces(&asked.key).collect(),
             readings: readings.map(|reading| reading.text.as_str()).chain(words).collect(),
@@ -141,7 +171,7 @@ impl<'a> Query<'a> {
     }
 
     /// What the name says.
-    fn name(&self, name: &str, evidence: &mut Evidence) {
+    pub fn name(&self, name: &str, evidence: &mut Evidence) {
         let asked = self.asked;
         let key = words::key(name);
         evidence.set(Clue::NameLength, key.len() as f32 / 20.0);
@@ -155,9 +185,9 @@ impl<'a> Query<'a> {
             && words::sorted_key(name) == asked.sorted_key;
         evidence.set(Clue::ExactParts, f32::from(reordered));
         if key.len().abs_diff(asked.key.len()) <= ERRORS_MAX
-            && let Some(errors) = &self.candidates.errors
+            && let Some(errors) = self.errors
         {
-            let alone = f32::from(!self.candidates.any_begins);
+            let alone = f32::from(!self.any_begins);
             match errors.count(&key) {
                 Some(1) => {
                     evidence.set(Clue::OneError, 1.0);
@@ -190,7 +220,7 @@ impl<'a> Query<'a> {
     }
 
     /// What the words say.
-    fn words(&self, shares: &[Share], evidence: &mut Evidence) {
+    pub fn words(&self, shares: &[Share], evidence: &mut Evidence) {
         let (mut found, mut above, mut weights) = (0, 0, 0.0);
         let mut weakest = f32::MAX;
         for (at, (share, word)) in shares.iter().zip(&self.asked.words).enumerate() {
@@ -228,7 +258,7 @@ impl<'a> Query<'a> {
 }
 
 /// Says which candidates belong to another one, by their names: `graphdb-doc` extends `graphdb`.
-fn relatives(hits: &mut [Hit]) {
+pub(super) fn relatives(hits: &mut [Hit]) {
     let mut order: Vec<usize> = (0..hits.len()).collect();
     order.sort_by(|&a, &b| hits[a].name.cmp(&hits[b].name));
     let mut open: Vec<usize> = Vec::new();

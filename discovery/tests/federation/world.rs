@@ -1,0 +1,308 @@
+//! Twenty peers in one process: what they hold, how fast they are, and how they lie.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
+
+use catalog::identity::Identity;
+use catalog::permission::{NodeId, Permission};
+use catalog::release::{MirrorHints, PackageKind, Release, ReleaseId};
+use catalog::signature::SecretKey;
+use catalog::statement::{SealedStatement, Statement};
+use catalog::variant::{Resources, Variant};
+use catalog::{ByteSize, Digest, Timestamp};
+use catalog_discovery::federation::{
+    Answer, Budgets, Collections, Counts, Coverage, Event, Inquiry, Judge, Opened, Order, Question,
+    Ranked, Reach, Target, gather, merge,
+};
+use catalog_discovery::{Cursor, Doc, Evidence, Index, Query, Sort, Weigher};
+use tempfile::TempDir;
+
+const WORDS: [&str; 48] = [
+    "graph", "notes", "index", "search", "image", "sound", "speech", "model", "server", "client",
+    "store", "query", "parser", "editor", "mail", "chat", "video", "stream", "cache", "proxy",
+    "shell", "script", "python", "rust", "kernel", "driver", "sensor", "camera", "robot", "planet",
+    "weather", "market", "ledger", "wallet", "health", "garden", "recipe", "travel", "ticket",
+    "museum", "poetry", "physics", "algebra", "genome", "protein", "crystal", "compiler", "linker",
+];
+
+/// Chance that can be repeated: splitmix64.
+#[derive(Clone)]
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn pick(&mut self, range: Range<u64>) -> u64 {
+        range.start + self.roll() % (range.end - range.start)
+    }
+
+    fn words(&mut self, count: usize) -> String {
+        // Squared, so that some words are common and some are rare.
+        let most = WORDS.len() as u64;
+        let word =
+            |dice: &mut Self| WORDS[(dice.pick(0..most) * dice.pick(0..most) / most) as usize];
+        (0..count).map(|_| word(self)).collect::<Vec<_>>().join(" ")
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    Honest,
+    /// Never answers.
+    Dead,
+    /// Answers after the deadline, or just before it.
+    Slow,
+    /// Sends releases that it forged in the name of others.
+    Forges,
+    /// Sends genuine releases that have nothing to do with the question, and counts of its fancy.
+    Invents,
+}
+
+pub struct Peer {
+    pub id: NodeId,
+    pub manner: Manner,
+    index: Index,
+    _dir: TempDir,
+    root: [u8; 32],
+}
+
+pub struct World {
+    releases: BTreeMap<ReleaseId, SealedStatement>,
+    publishers: Vec<Identity>,
+    pub peers: Vec<Peer>,
+    pub central: Index,
+    own: Index,
+    _dirs: [TempDir; 2],
+    dice: Dice,
+}
+
+/// What a search came to.
+pub struct Outcome {
+    pub ranked: Vec<Ranked>,
+    pub coverage: Coverage,
+    /// Questions that were sent.
+    pub sent: usize,
+    /// Who was heard.
+    pub heard: Vec<NodeId>,
+}
+
+fn indexed<'r>(releases: impl Iterator<Item = (&'r ReleaseId, &'r Release)>) -> (Index, TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let index = Index::open(dir.path()).unwrap();
+    for (id, release) in releases {
+        index.put(&Doc::from_release(*id, release).unwrap()).unwrap();
+    }
+    index.commit(Cursor { store: [1; 16], change: 1 }).unwrap();
+    (index, dir)
+}
+
+impl World {
+    /// `manners` says how many peers there are, and what each is like.
+    pub fn new(seed: u64, packages: usize, manners: &[Manner]) -> Self {
+        let mut dice = Dice(seed);
+        let key = |byte| SecretKey::from_bytes(&[byte; 32]);
+        let time = Timestamp::from_millis(1_800_000_000_000);
+        let publishers: Vec<Identity> =
+            (1..8).map(|n| Identity::of_keys(key(n), key(n + 100), None, time)).collect();
+        let mut all: BTreeMap<ReleaseId, Release> = BTreeMap::new();
+        let mut sealed = BTreeMap::new();
+        for number in 0..packages {
+            let by = &publishers[number % publishers.len()];
+            let name = dice.words(2).replace(' ', "-");
+            let release = Release {
+                description: Some(dice.words(14)),
+                ..release(by, &format!("{name}-{number}"), &dice.words(6))
+            };
+            let seal = SealedStatement::seal(&Statement::Release(release.clone()), by.key());
+            let seal = seal.unwrap();
+            let id = ReleaseId::of(seal.body());
+            sealed.insert(id, seal);
+            all.insert(id, release);
+        }
+        let count = manners.len() as u64;
+        let mut holds: Vec<Vec<ReleaseId>> = vec![Vec::new(); manners.len()];
+        for id in all.keys() {
+            // 1.7 replicas on average, at different peers.
+            let first = dice.pick(0..count);
+            holds[first as usize].push(*id);
+            if dice.pick(0..10) < 7 {
+                holds[((first + 1 + dice.pick(0..count - 1)) % count) as usize].push(*id);
+            }
+        }
+        let peers = manners.iter().zip(holds).enumerate().map(|(number, (manner, holds))| {
+            let (index, dir) = indexed(holds.iter().map(|id| (id, &all[id])));
+            let root = [number as u8 + 1; 32];
+            Peer { id: NodeId::from_bytes(root), manner: *manner, index, _dir: dir, root }
+        });
+        let peers = peers.collect();
+        let (central, central_dir) = indexed(all.iter());
+        let (own, own_dir) = indexed(std::iter::empty());
+        let _dirs = [central_dir, own_dir];
+        Self { releases: sealed, publishers, peers, central, own, _dirs, dice }
+    }
+
+    /// Some words that a package was made of.
+    pub fn words(&mut self) -> String {
+        let count = self.dice.pick(1..4) as usize;
+        self.dice.words(count)
+    }
+
+    /// Whether a publisher really signed this.
+    pub fn is_genuine(&self, id: &ReleaseId) -> bool {
+        self.releases.contains_key(id)
+    }
+
+    fn answer(&mut self, peer: usize, question: &Question) -> Answer {
+        let all: Vec<ReleaseId> = self.releases.keys().copied().collect();
+        let mut answer = Answer {
+            inceptions: self.publishers.iter().map(|one| one.inception().clone()).collect(),
+            ..Answer::default()
+        };
+        let response = self.peers[peer].index.answer(question, |_| true).unwrap();
+        answer.counts = response.counts;
+        let genuine = |id: &ReleaseId| self.releases[id].clone();
+        match self.peers[peer].manner {
+            Manner::Invents => {
+                let wrong = (0..20).map(|_| all[self.dice.pick(0..all.len() as u64) as usize]);
+                let wrong: std::collections::BTreeSet<ReleaseId> = wrong.collect();
+                answer.releases = wrong.iter().map(genuine).collect();
+                let lie = |counts: Counts| Counts {
+                    documents: self.dice.roll(),
+                    tokens: [self.dice.roll(); 4],
+                    readings: counts.readings.iter().map(|_| [self.dice.roll(); 4]).collect(),
+                };
+                answer.counts = answer.counts.map(lie);
+            }
+            Manner::Forges => {
+                let (honest, thief) = (&self.publishers[0], &self.publishers[1]);
+                let text = question.parts().text.clone();
+                let name = text.replace(' ', "-");
+                let forged =
+                    Release { description: Some(text.clone()), ..release(honest, &name, &text) };
+                let forged = SealedStatement::seal(&Statement::Release(forged), thief.key());
+                answer.releases.push(forged.unwrap());
+                answer.releases.extend(response.releases.iter().take(19).map(genuine));
+            }
+            _ => answer.releases = response.releases.iter().map(genuine).collect(),
+        }
+        answer
+    }
+
+    /// Searches as a node that holds nothing itself.
+    pub fn search(
+        &mut self,
+        text: &str,
+        within: Duration,
+        (budgets, collections): (&mut Budgets, &mut Collections),
+        (start, reach): (Duration, Reach),
+    ) -> Outcome {
+        let (question, ours) = self.own.question(&Query::new(text)).unwrap();
+        let targets: Vec<Target> =
+            self.peers.iter().map(|peer| Target { node: peer.id, root: Some(peer.root) }).collect();
+        let targets: Vec<Target> =
+            targets.into_iter().filter(|target| !budgets.is_shunned(start, &target.node)).collect();
+        let groups = collections.groups(&question, &targets, reach);
+        let mut inquiry = Inquiry::new(start, groups, within, budgets);
+        let mut coming: BTreeMap<(Duration, usize), Event> = BTreeMap::new();
+        let (mut now, mut sent) = (start, 0);
+        loop {
+            while let Some(Order::Ask(node)) = inquiry.next_order() {
+                sent += 1;
+                let peer = self.peers.iter().position(|peer| peer.id == node).unwrap();
+                let wait = match self.peers[peer].manner {
+                    Manner::Dead => continue,
+                    Manner::Slow => self.dice.pick(400..2000),
+                    _ => self.dice.pick(5..200),
+                };
+                let event = match self.answer(peer, &question).open(&question) {
+                    Ok(opened) => Event::Answered { node, opened },
+                    Err(_) => Event::Lied { node },
+                };
+                coming.insert((now + Duration::from_millis(wait), sent), event);
+            }
+            let Some(wake) = inquiry.next_wake(now) else { break };
+            let first = coming.keys().next().copied().filter(|(at, _)| *at <= wake);
+            let event = match first.and_then(|first| coming.remove_entry(&first)) {
+                Some(((at, _), event)) => {
+                    now = at;
+                    event
+                }
+                None => {
+                    now = wake;
+                    Event::Tick
+                }
+            };
+            inquiry.handle(now, event, budgets);
+        }
+        assert!(now <= start + within, "it ends at its deadline");
+        let coverage = inquiry.coverage(now);
+        let answers: Vec<(NodeId, Opened)> = inquiry.into_answers();
+        let told = answers.iter().filter_map(|(_, opened)| opened.counts());
+        let counts = Counts::sum(&ours, told);
+        for (node, opened) in &answers {
+            opened.counts().inspect(|counts| collections.learn(*node, &question, counts));
+        }
+        let judge = Ours(self.own.weigher(&question, &[]).unwrap());
+        let ranked = merge(Vec::new(), &gather(&answers), &counts, Sort::Relevance, &judge);
+        let heard = answers.iter().map(|(node, _)| *node).collect();
+        Outcome { ranked, coverage, sent, heard }
+    }
+}
+
+struct Ours(Weigher);
+
+impl Judge for Ours {
+    fn weigh(&self, releases: &[&Release], counts: &Counts) -> Vec<Option<Evidence>> {
+        self.0.weigh(releases, counts)
+    }
+
+    fn admits(&self, _: &ReleaseId, _: &Release) -> bool {
+        true
+    }
+
+    fn knows(&self, _: &catalog::identity::PublisherId) -> bool {
+        true
+    }
+}
+
+fn release(by: &Identity, name: &str, summary: &str) -> Release {
+    Release {
+        publisher: by.publisher(),
+        seq: 1,
+        time: Timestamp::from_millis(1_800_000_000_000),
+        name: name.parse().unwrap(),
+        version: semver::Version::new(1, 0, 0),
+        kind: PackageKind::Service,
+        summary: summary.to_owned(),
+        license: "MIT".to_owned(),
+        keywords: Vec::new(),
+        tags: Vec::new(),
+        provides: Vec::new(),
+        dependencies: Vec::new(),
+        capabilities: BTreeMap::new(),
+        permission: Permission::Public,
+        mirror: MirrorHints::default(),
+        description: None,
+        provenance: None,
+        variants: vec![Variant {
+            id: "anywhere".parse().unwrap(),
+            requires: BTreeMap::new(),
+            prefers: BTreeMap::new(),
+            resources: Resources::default(),
+            fallback: false,
+            quality: 50,
+            root: Digest::of(b"root"),
+            tree: Digest::of(b"tree"),
+            size: ByteSize::bytes(1),
+            files: 1,
+        }],
+        extensions: BTreeMap::new(),
+    }
+}
