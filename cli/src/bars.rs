@@ -10,6 +10,7 @@ use catalog::size::ByteSize;
 use catalog_node::IndexProgress;
 use catalog_node::fetch::TransferProgress;
 use catalog_node::publish::PublishProgress;
+use catalog_node::search::Found;
 use catalog_node::verify::VerifyProgress;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -20,6 +21,8 @@ use crate::settings::Settings;
 
 /// How often a line is printed where there is no bar.
 const LINE_EVERY: Duration = Duration::from_secs(30);
+/// Lines of a page that gets better: any terminal has room for them.
+const PAGE_LINES_MAX: usize = 16;
 
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,8 @@ pub struct Bars {
     mode: Mode,
     screen: Screen,
     item: Option<Item>,
+    /// Where a page stands that gets better.
+    page: Option<ProgressBar>,
 }
 
 /// What is being worked on.
@@ -90,7 +95,7 @@ impl Bars {
             _ if std::io::stderr().is_terminal() => Mode::Bar,
             _ => Mode::Lines,
         };
-        Self { mode, screen: screen.clone(), item: None }
+        Self { mode, screen: screen.clone(), item: None, page: None }
     }
 
     /// How far a fetch or an install is.
@@ -150,8 +155,32 @@ impl Bars {
         self.advance(event.done, event.total);
     }
 
+    /// Whether anybody sees what is on its way.
+    pub fn are_live(&self) -> bool {
+        matches!(self.mode, Mode::Bar | Mode::Json)
+    }
+
+    /// What a search found so far; on a terminal it stands there until there is more.
+    pub fn found(&mut self, found: &Found, lines: impl FnOnce() -> Vec<Line>) {
+        self.json("search", found);
+        if self.mode == Mode::Bar && !found.hits.is_empty() {
+            let page = self.page.get_or_insert_with(|| {
+                let message = ProgressStyle::with_template("{msg}");
+                let style = message.unwrap_or_else(|_| ProgressStyle::default_spinner());
+                ProgressBar::new_spinner().with_style(style)
+            });
+            let lines: Vec<String> =
+                lines().iter().take(PAGE_LINES_MAX).map(|line| self.screen.words(line)).collect();
+            page.set_message(lines.join("\n"));
+            page.tick();
+        }
+    }
+
     /// Ends the item that is shown, in good order or not.
     pub fn end(&mut self) {
+        if let Some(page) = self.page.take() {
+            page.finish_and_clear();
+        }
         let Some(item) = self.item.take() else { return };
         item.bar.finish_and_clear();
         if self.mode == Mode::Lines {
@@ -223,6 +252,9 @@ impl Bars {
 
 impl Drop for Bars {
     fn drop(&mut self) {
+        if let Some(page) = self.page.take() {
+            page.finish_and_clear();
+        }
         if let Some(item) = self.item.take() {
             item.bar.finish_and_clear();
         }

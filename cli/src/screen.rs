@@ -126,6 +126,11 @@ impl Screen {
         }
     }
 
+    /// A line as it would be printed on stderr.
+    pub fn words(&self, line: &Line) -> String {
+        line.paint(self.color_err).to_string()
+    }
+
     /// Prints words on stderr in any case.
     pub fn insist(&self, line: &Line) {
         // When stderr is gone there is nobody left to tell.

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::protocol::frame;
 use crate::protocol::message::{Heads, Hello, Notice, Request, Welcome};
+use crate::protocol::question::{Asked, Reply};
 
 /// Reads the body of a frame as each message that a peer can send, and checks that what is read
 /// is written back with the same meaning, in no more bytes.
@@ -15,6 +16,16 @@ pub fn frame(body: &[u8]) {
     if let Some(Request::Hello(theirs)) = message(body) {
         let _ = theirs.agent_text();
         let _ = ours.clone().answer(&theirs).agreed(&theirs);
+    }
+    if let Some(Request::Search(asked)) = message(body)
+        && let Ok(question) = asked.clone().question()
+    {
+        assert_eq!(Asked::of(&question), *asked);
+    }
+    if let Some(reply) = message::<Reply>(body)
+        && let Some(answer) = reply.clone().answer()
+    {
+        assert_eq!(Reply::of(&answer), reply);
     }
     if let Some(welcome) = message::<Welcome>(body) {
         let _ = welcome.agreed(&ours);

@@ -23,6 +23,8 @@ pub(crate) struct Link {
     pub connection: Connection,
     /// What the other side calls itself.
     pub agent: Arc<str>,
+    /// The version that both sides speak.
+    pub version: u16,
     state: Arc<Mutex<StoreState>>,
     /// When registers were exchanged over it.
     registers: Arc<Mutex<Option<Instant>>>,
@@ -33,9 +35,9 @@ pub(crate) struct Link {
 impl Link {
     /// A connection on which this hello was heard.
     pub(crate) fn new(connection: Connection, hello: Hello) -> Self {
-        let agent = hello.agent_text().into();
-        let state = Arc::new(Mutex::new(hello.state));
-        Self { connection, agent, state, registers: Arc::default(), covered: Arc::default() }
+        let (agent, version) = (hello.agent_text().into(), hello.common_version());
+        let (state, registers) = (Arc::new(Mutex::new(hello.state)), Arc::default());
+        Self { connection, agent, version, state, registers, covered: Arc::default() }
     }
 
     /// What the other side last said that it holds.

@@ -61,8 +61,8 @@ pub(crate) struct Chosen {
 }
 
 impl Node {
-    /// What `reference` means here. When it means nothing yet, all known peers are asked for news
-    /// before giving up.
+    /// What `reference` means here. When it means nothing yet, all known peers are asked for news,
+    /// and then for that package, before giving up.
     pub(crate) async fn find(&self, reference: &Reference) -> Result<Found, LookupError> {
         match self.look_up(reference) {
             Err(
@@ -72,7 +72,17 @@ impl Node {
             ) if !self.0.candidates()?.is_empty() => {
                 // A peer that cannot be reached is no news.
                 self.sync(None).await?;
-                self.look_up(reference)
+                match self.look_up(reference) {
+                    Err(error @ LookupError::UnknownPackage { .. }) => {
+                        // A node that holds only some releases may still want this one.
+                        if self.0.seek(reference).await? {
+                            self.look_up(reference)
+                        } else {
+                            Err(error)
+                        }
+                    }
+                    found => found,
+                }
             }
             found => found,
         }

@@ -33,6 +33,7 @@ use crate::blocking::blocking;
 use crate::config::NodeConfig;
 use crate::endpoint::{self, Net, OnlineError};
 use crate::experience::Experience;
+use crate::federation::Federation;
 use crate::fetch::claims::Claims;
 use crate::links::Links;
 use crate::pace::Pace;
@@ -108,6 +109,8 @@ pub(crate) struct Inner {
     pub lan: LanNodes,
     /// Holds back what is sent to peers.
     pub upload: Arc<Pace>,
+    /// What searches among nodes remember.
+    pub federation: Federation,
     pub tasks: TaskTracker,
     pub stop: CancellationToken,
     pub started: Instant,
@@ -158,6 +161,7 @@ impl NodeBuilder {
             waiting: Waiting::default(),
             lan: LanNodes::default(),
             upload: Arc::new(Pace::new(config.upload_limits())),
+            federation: Federation::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             started: Instant::now(),
@@ -291,6 +295,11 @@ impl Inner {
             Ok(net)
         };
         self.net.get_or_try_init(bind).await
+    }
+
+    /// How long the node runs: a clock that only goes forward.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// The socket if it is bound.

@@ -1,4 +1,4 @@
-//! What nodes say to each other about records: hello, exchanges, "I have something new".
+//! What nodes say to each other about records: hello, exchanges, searches, "I have something new".
 //!
 //! One protocol, `catalog/1`. The dialler opens a stream with [`Hello`](message::Hello) and gets
 //! one back; then either side opens a stream for each question. Notices travel on streams of
@@ -10,6 +10,7 @@
 pub(crate) mod exchange;
 pub(crate) mod frame;
 pub(crate) mod message;
+pub(crate) mod question;
 
 /// The name under which a connection speaks this protocol; its number is the layout of frames.
 pub(crate) const ALPN: &[u8] = b"catalog/1";

@@ -1,27 +1,38 @@
-//! Searches the local index.
+//! Searches here, and among peers for what is not here.
+//!
+//! What is here answers in a millisecond. Peers that hold more are asked for it, within a deadline;
+//! what they send is verified, weighed with what is here by our own weights, and marked with who
+//! has it. Without such peers, a search never leaves the machine.
 
 use std::fmt;
 use std::future::IntoFuture;
 use std::pin::Pin;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use catalog::identity::PublisherId;
+use catalog::name::Petname;
+use catalog::permission::NodeId;
 use catalog::profile::Profile;
 use catalog::release::{PackageId, PackageKind, ReleaseId};
 use catalog::resolve::Fit;
 use catalog::store::StoreError;
 pub use catalog_discovery::Sort;
-use catalog_discovery::{FollowError, IndexError, Marks, Query, Typing};
+use catalog_discovery::federation::DEADLINE;
+pub use catalog_discovery::federation::Reach;
+use catalog_discovery::{FollowError, IndexError, Query, Typing};
 use semver::Version;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use crate::blocking::blocking;
 use crate::node::Node;
 use crate::reindex::Rebuilt;
-use crate::shown as named;
 
+mod page;
 mod shown;
 
+use page::{Here, Pages};
 pub use shown::{Count, Facets, Matched};
 
 /// Why a search has no answer.
@@ -55,8 +66,27 @@ pub struct Found {
     /// That the search index was built anew on the way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebuilt: Option<Rebuilt>,
+    /// Who else was asked; `None` when nobody was, because nobody may have more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peers: Option<Asked>,
     /// How long it took, in microseconds.
     pub took_us: u64,
+}
+
+/// How much of what peers hold an answer covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Peers that were asked; those that hold the same count once.
+    pub asked: usize,
+    /// Those of them that answered in time.
+    pub answered: usize,
+    /// Peers that sent what an honest one does not send; nothing of theirs is shown.
+    pub lied: usize,
+    /// How long was waited for them, in milliseconds.
+    pub took_ms: u64,
+    /// How old the answers are, in milliseconds, when they are from an earlier search.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age_ms: Option<u64>,
 }
 
 /// A package that was found.
@@ -84,6 +114,9 @@ pub struct Hit {
     /// Where the words of the query stand.
     #[serde(default)]
     pub matched: Matched,
+    /// Peers that sent it, when it is not here. Its publisher's signature was checked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub from: Vec<NodeId>,
 }
 
 /// One thing that speaks for a package, or against it.
@@ -109,7 +142,13 @@ pub struct Search {
     facets: usize,
     offset: usize,
     limit: usize,
+    reach: Reach,
+    within: Duration,
+    progress: Option<Box<OnProgress>>,
 }
+
+/// Is shown what is found so far.
+type OnProgress = dyn Fn(Found) + Send + Sync;
 
 enum Fits {
     Any,
@@ -132,6 +171,9 @@ impl Node {
             facets: 0,
             offset: 0,
             limit: 20,
+            reach: Reach::default(),
+            within: DEADLINE,
+            progress: None,
         }
     }
 }
@@ -198,63 +240,90 @@ impl Search {
         self
     }
 
-    async fn run(self) -> Result<Found, SearchError> {
+    /// Asks these peers for what is not here; those that are connected unless said.
+    pub fn peers(mut self, reach: Reach) -> Self {
+        self.reach = reach;
+        self
+    }
+
+    /// Waits no longer than this for peers; half a second unless said.
+    pub fn within(mut self, within: Duration) -> Self {
+        self.within = within;
+        self
+    }
+
+    /// Shows, while peers are waited for, what is found so far: first what is here.
+    pub fn progress(mut self, on: impl Fn(Found) + Send + Sync + 'static) -> Self {
+        self.progress = Some(Box::new(on));
+        self
+    }
+
+    async fn run(mut self) -> Result<Found, SearchError> {
         let began = Instant::now();
-        let index = self.node.0.index().await?.clone();
-        blocking(move || {
-            let store = &self.node.0.store;
-            let profile = match &self.fits {
-                Fits::Any => None,
-                Fits::Here => Some(self.node.profile()),
-                Fits::On(profile) => Some(profile.as_ref()),
+        let (inner, progress) = (self.node.0.clone(), self.progress.take());
+        let index = inner.index().await?.clone();
+        // While somebody types, peers are left alone.
+        let reach = if self.typing == Typing::Going { Reach::Nobody } else { self.reach };
+        let (targets, within) = (inner.targets(reach).await?, self.within);
+        let (alone, own) = (targets.is_empty(), index.clone());
+        let (here, asked) = blocking(move || {
+            let petnames = self.petnames()?;
+            // What is here has to be followed before its words are counted.
+            let found = own.find(&self.node.0.store, &self.query(&petnames, alone))?;
+            let asked = match alone {
+                true => None,
+                false => Some(own.question(&self.query(&petnames, true))?),
             };
-            let publishers = store.publishers()?.into_iter();
-            let petnames = publishers.filter_map(|row| Some((row.petname?, row.id)));
-            let mut query = Query::new(self.text);
-            query.kind = self.kind;
-            query.publisher = self.publisher;
-            query.fits = profile;
-            query.petnames = petnames.collect();
-            query.sort = self.sort;
-            query.typing = self.typing;
-            query.facets = self.facets;
-            query.offset = self.offset;
-            query.limit = self.limit;
-            let found = index.find(store, &query)?;
-            let mut marks = Marks::of(&query);
-            let hits = found.hits.into_iter().map(|hit| {
-                let (name, summary) = (hit.release.name.as_str(), &hit.release.summary);
-                let marked = marks.find(name, summary, hit.evidence.as_ref());
-                let matched = Matched::of(&marked, name, summary);
-                let evidence = hit.evidence.filter(|_| self.explain);
-                let parts = evidence.iter().flat_map(|evidence| evidence.parts());
-                let why = parts.map(|(clue, adds)| Clue { name: clue.name().to_owned(), adds });
-                Ok(Hit {
-                    why: why.collect(),
-                    matched,
-                    reference: named::package(store, &hit.package())?,
-                    package: hit.package(),
-                    version: hit.release.version,
-                    id: hit.id,
-                    kind: hit.release.kind,
-                    summary: hit.release.summary,
-                    fit: hit.fit,
-                    score: hit.score,
-                })
-            });
-            let hits = hits.collect::<Result<_, StoreError>>()?;
-            let facets = found.facets.map(|facets| Facets::named(facets, store)).transpose()?;
-            let took_us = began.elapsed().as_micros() as u64;
-            Ok(Found {
-                hits,
-                more: found.more,
-                meant: found.meant,
-                facets,
-                rebuilt: found.rebuilt.map(Rebuilt::from),
-                took_us,
-            })
+            Ok::<_, SearchError>((Here { search: self, petnames, found }, asked))
         })
-        .await
+        .await?;
+        let mut found = match asked {
+            None => blocking(move || here.alone()).await?,
+            Some((question, ours)) => {
+                let (news, latest) = watch::channel(None);
+                let asking = inner.ask_peers(&question, &ours, (&targets, reach), within, &news);
+                let pages = Arc::new(Pages { here, index, question: question.clone() });
+                let told = tokio::select! {
+                    told = asking => told,
+                    never = pages.show(latest, progress.as_deref()) => match never {},
+                };
+                pages.of(told).await?
+            }
+        };
+        found.took_us = began.elapsed().as_micros() as u64;
+        Ok(found)
+    }
+
+    fn petnames(&self) -> Result<Vec<(Petname, PublisherId)>, StoreError> {
+        let publishers = self.node.0.store.publishers()?.into_iter();
+        Ok(publishers.filter_map(|row| Some((row.petname?, row.id))).collect())
+    }
+
+    /// The query to the index.
+    ///
+    /// - `page`: for the page that is wanted; otherwise for everything up to its end.
+    fn query(&self, petnames: &[(Petname, PublisherId)], page: bool) -> Query<'_> {
+        let mut query = Query::new(self.text.as_str());
+        query.kind = self.kind;
+        query.publisher = self.publisher;
+        query.fits = self.profile();
+        query.petnames = petnames.to_vec();
+        query.sort = self.sort;
+        query.typing = self.typing;
+        query.facets = self.facets;
+        (query.offset, query.limit) = match page {
+            true => (self.offset, self.limit),
+            false => (0, self.offset.saturating_add(self.limit)),
+        };
+        query
+    }
+
+    fn profile(&self) -> Option<&Profile> {
+        match &self.fits {
+            Fits::Any => None,
+            Fits::Here => Some(self.node.profile()),
+            Fits::On(profile) => Some(profile),
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::node::Inner;
 use crate::protocol;
 use crate::protocol::frame::{self, FrameError};
 use crate::protocol::message::{Hello, Notice, Request, StoreState, TalkError, Welcome};
-use crate::{freshness, serve, sync};
+use crate::{federation, freshness, serve, sync};
 
 /// Questions of one connection that are answered at once.
 const STREAMS_AT_ONCE: usize = 4;
@@ -145,6 +145,9 @@ async fn question(
             sync::answer(inner, remote(connection), &mut send, &mut receive).await
         }
         Ok((Request::Heads(logs), _)) => freshness::answer(inner, logs, &mut send).await,
+        Ok((Request::Search(asked), _)) => {
+            federation::answer(inner, remote(connection), *asked, &mut send).await
+        }
         Ok((Request::Hello(_), _)) => Err(TalkError::from(FrameError::OutOfTurn).into()),
         Err(error) => Err(TalkError::from(error).into()),
     };

@@ -24,8 +24,8 @@ pub struct ChoiceArgs {
     catalog search \"graph database\" --fits this\n  \
     catalog search grahp --kind service        typing mistakes are forgiven\n  \
     catalog search 'graph \"side by side\" -server tag:sql license:MIT size:<10MiB'\n  \
-    catalog search database --facets           what there is, to narrow it down
-  \
+    catalog search database --facets           what there is, to narrow it down\n  \
+    catalog search vector --peers all          asks known peers for what is not here\n  \
     catalog search vector --format plain | catalog install -")]
 pub struct SearchArgs {
     /// Words to look for; without any, everything is listed. "these words" stand side by side,
@@ -52,6 +52,9 @@ pub struct SearchArgs {
     /// Count the results by kind, tag, licence, publisher and hardware
     #[arg(long)]
     pub facets: bool,
+    /// Ask these peers for what is not here: none, connected (the default), all, or how many
+    #[arg(long, value_name = "N|WHICH")]
+    pub peers: Option<String>,
     /// At most this many results
     #[arg(long, default_value_t = 20)]
     pub limit: usize,

@@ -1,10 +1,11 @@
 //! `search` and `info`: what packages there are, and what is known about one.
 
+use catalog::permission::NodeId;
 use catalog::release::Release;
 use catalog::resolve::Fit;
-use catalog_node::control::requests::{Fits, Info, Search};
+use catalog_node::control::requests::{Fits, Info, Search, SearchLive};
 use catalog_node::info;
-use catalog_node::search::{Clue, Found, Hit};
+use catalog_node::search::{Asked, Clue, Found, Hit};
 use serde_json::{Value, json};
 
 use super::facets;
@@ -34,19 +35,52 @@ pub fn search(session: &Session, args: &SearchArgs) -> Result<(), Stop> {
         prefix: args.prefix,
         explain: args.explain,
         facets: if args.facets { facets::SHOWN } else { 0 },
+        peers: args.peers.clone(),
     };
-    let found = session.ask(async |control| Ok(control.ask(&request).await?))?;
+    let next = |found: &Found| args.offset.saturating_add(found.hits.len());
+    let found = session.ask(async |control| {
+        let mut bars = session.bars();
+        if !bars.are_live() {
+            return Ok(control.ask(&request).await?);
+        }
+        let show = |found: Found| {
+            bars.found(&found, || Hits { next: next(&found), found: found.clone() }.human());
+        };
+        let found = control.follow(&SearchLive(request), show).await;
+        bars.end();
+        Ok(found?)
+    })?;
     if let Some(rebuilt) = &found.rebuilt {
         session.screen.warn(&mended(rebuilt));
     }
     if found.hits.is_empty() {
         session.screen.say(&Line::from("nothing found; catalog peer add brings more packages"));
     }
+    if let Some(asked) = &found.peers {
+        session.screen.say(&coverage(asked));
+    }
     if let Some(meant) = &found.meant {
         let words = format!("some of these words are in no package; searched for `{meant}` too");
         session.screen.say(&Line::new().ink(Ink::Dim, words));
     }
-    session.screen.emit(&Hits { next: args.offset.saturating_add(found.hits.len()), found })
+    session.screen.emit(&Hits { next: next(&found), found })
+}
+
+/// How complete the answers of peers are: `2 of 3 peers in 41 ms`.
+fn coverage(asked: &Asked) -> Line {
+    let Asked { asked, answered, lied, took_ms, age_ms } = *asked;
+    let mut words = match age_ms {
+        None => format!("{answered} of {} in {took_ms} ms", counted(asked as u64, "peer")),
+        Some(age) => {
+            format!("{answered} of {}, {} s ago", counted(asked as u64, "peer"), age.div_ceil(1000))
+        }
+    };
+    let ink = if answered < asked || lied > 0 { Ink::Warn } else { Ink::Dim };
+    if lied > 0 {
+        let liars = counted(lied as u64, "peer");
+        words.push_str(&format!("; {liars} sent forged records, of which nothing is shown"));
+    }
+    Line::new().ink(ink, words)
 }
 
 struct Hits {
@@ -74,6 +108,7 @@ impl Document for Hits {
             "meant": self.found.meant,
             "facets": self.found.facets,
             "rebuilt": self.found.rebuilt,
+            "peers": self.found.peers,
             "took_us": self.found.took_us,
         })
     }
@@ -88,6 +123,10 @@ impl Document for Hits {
         if with_fit {
             headings.insert(3, "FIT");
         }
+        let with_from = hits.iter().any(|hit| !hit.from.is_empty());
+        if with_from {
+            headings.insert(headings.len() - 1, "AT");
+        }
         let mut table = Table::new(&headings);
         for hit in hits {
             let mut cells = vec![
@@ -98,6 +137,10 @@ impl Document for Hits {
             ];
             if with_fit {
                 cells.insert(3, hit.fit.map(fit).unwrap_or_default());
+            }
+            if with_from {
+                let from = hit.from.first().map_or_else(|| "here".to_owned(), NodeId::short);
+                cells.insert(cells.len() - 1, Line::new().ink(Ink::Dim, from));
             }
             table.row(cells);
         }

@@ -28,7 +28,8 @@ pub use author::{
 };
 pub use conflict::{Conflicts, Resolve};
 pub use consume::{
-    Cat, Explain, Fetch, Fits, Info, Install, List, Path, Remove, Rollback, Search, Update,
+    Cat, Explain, Fetch, Fits, Info, Install, List, Path, Remove, Rollback, Search, SearchLive,
+    Update,
 };
 pub use limits::Limits;
 pub use peers::{Keys, PeerAdd, PeerList, PeerPing, PeerRemove, PeerTicket, Trust, Untrust};

@@ -54,6 +54,7 @@ pub(super) fn router(node: Node, stop: CancellationToken, http: Option<Http>) ->
         .short::<ask::Limits>()
         .short::<ask::Status>()
         .short::<ask::Doctor>()
+        .long::<ask::SearchLive>()
         .long::<ask::Publish>()
         .long::<ask::Install>()
         .long::<ask::Update>()

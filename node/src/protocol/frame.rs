@@ -42,7 +42,7 @@ impl FrameError {
     }
 
     /// The stream ended where something was still to come.
-    pub(super) fn ended() -> Self {
+    pub(crate) fn ended() -> Self {
         Self::lost(io::Error::from(io::ErrorKind::UnexpectedEof))
     }
 }

@@ -8,10 +8,13 @@ use catalog_sync::keeper::Current;
 use catalog_sync::{FineOdd, Summary, View};
 
 use super::frame::FrameError;
+use super::question::Asked;
 
 /// The versions of the conversation that this node can hold.
 pub(crate) const VERSION_MIN: u16 = 1;
-pub(crate) const VERSION_MAX: u16 = 1;
+pub(crate) const VERSION_MAX: u16 = 2;
+/// From this version on, a node answers searches.
+pub(crate) const VERSION_SEARCH: u16 = 2;
 /// What this program calls itself.
 pub(crate) const AGENT: &str = concat!("catalog/", env!("CARGO_PKG_VERSION"));
 /// A peer's description of itself is cut to this length.
@@ -26,6 +29,9 @@ pub(crate) enum Request {
     Exchange,
     /// Asks how fresh the heads of these logs are. Answered by [`Heads`].
     Heads(Vec<LogName>),
+    /// Asks for packages; from [`VERSION_SEARCH`] on. Answered by
+    /// [`Reply`](super::question::Reply).
+    Search(Box<Asked>),
 }
 
 /// Who is speaking.
@@ -153,6 +159,11 @@ impl Hello {
             return Welcome::NoCommonVersion { version_min, version_max };
         }
         Welcome::Agreed { version, hello: self }
+    }
+
+    /// The version that we and who said this speak with each other.
+    pub(crate) fn common_version(&self) -> u16 {
+        self.version_max.min(VERSION_MAX)
     }
 
     /// What a peer calls itself, safe to show: short, printable, one line.

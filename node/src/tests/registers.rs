@@ -33,7 +33,7 @@ async fn a_node_is_known_by_its_own_words_to_those_that_never_met_it() {
     assert_eq!(met.peer.says.unwrap().records, 0, "b said so before it met a");
 
     let first = said(&c.node, &a).await.unwrap();
-    assert_eq!((first.records, first.protocol), (2, (1, 1)));
+    assert_eq!((first.records, first.protocol), (2, (1, 2)));
     assert_eq!(first.root, a.node.status().await.unwrap().catalog_root);
     let heard_of = c.node.nodes_heard_of().await.unwrap();
     assert_eq!(heard_of.iter().map(|info| info.node).collect::<Vec<_>>(), [a.node.id()]);

@@ -18,7 +18,7 @@ use crate::Node;
 use crate::fetch::{Fetched, TransferProgress};
 use crate::info::{self, Explained};
 use crate::install::{Installed, ListRow, Removed, RolledBack};
-use crate::search::{Found, Sort};
+use crate::search::{self, Found, Reach, Sort};
 use crate::update::Updated;
 
 /// Finds packages.
@@ -48,6 +48,9 @@ pub struct Search {
     /// Counts so many values of each facet.
     #[serde(default)]
     pub facets: usize,
+    /// Whom to ask for what is not here: `none`, `connected`, `all` or a number of peers.
+    #[serde(default)]
+    pub peers: Option<String>,
 }
 
 /// What something is to fit.
@@ -65,8 +68,8 @@ impl Request for Search {
     type Reply = Found;
 }
 
-impl Answer for Search {
-    async fn answer(self, node: &Node) -> Result<Found, Failure> {
+impl Search {
+    fn of(self, node: &Node) -> Result<search::Search, Failure> {
         let mut search = node.search(self.text).limit(self.limit).offset(self.offset);
         if let Some(kind) = &self.kind {
             search = search.kind(kind_of(kind)?);
@@ -80,17 +83,51 @@ impl Answer for Search {
         if self.prefix {
             search = search.prefix();
         }
+        if let Some(peers) = &self.peers {
+            search = search.peers(reach_of(peers)?);
+        }
         if self.explain {
             search = search.explain();
         }
-        search = search.facets(self.facets);
-        search = match self.fits {
+        let search = search.facets(self.facets);
+        Ok(match self.fits {
             None => search,
             Some(Fits::Here) => search.fits(),
             Some(Fits::On(profile)) => search.fits_profile(*profile),
-        };
+        })
+    }
+}
+
+impl Answer for Search {
+    async fn answer(self, node: &Node) -> Result<Found, Failure> {
+        self.of(node)?.await.map_err(|error| error.blame())
+    }
+}
+
+/// Finds packages, and tells what is found so far while peers are waited for.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SearchLive(pub Search);
+
+impl Request for SearchLive {
+    const NAME: &'static str = "search-live";
+    type Reply = Found;
+}
+
+impl LongRequest for SearchLive {
+    type Progress = Found;
+}
+
+impl AnswerAtLength for SearchLive {
+    async fn answer(self, node: Node, reporter: Reporter) -> Result<Found, Failure> {
+        let search = self.0.of(&node)?.progress(move |found| reporter.report(found));
         search.await.map_err(|error| error.blame())
     }
+}
+
+fn reach_of(text: &str) -> Result<Reach, Failure> {
+    read("whom to ask", text, Code::USAGE)
+        .map_err(|failure| failure.hint("none, connected, all or a number of peers"))
 }
 
 fn sort_of(text: &str) -> Result<Sort, Failure> {

@@ -1,0 +1,114 @@
+//! Answers the questions of others from what is here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use catalog::identity::PublisherId;
+use catalog::permission::{NodeId, Reader};
+use catalog::statement::{SealedStatement, StatementKind};
+use catalog::store::{LogId, Store, StoreError};
+use catalog_discovery::federation::{Answer, Question};
+use catalog_discovery::{FollowError, Index};
+use iroh::endpoint::SendStream;
+use tracing::debug;
+
+use crate::blocking::blocking;
+use crate::node::Inner;
+use crate::protocol::frame::{self, FrameError};
+use crate::protocol::message::TalkError;
+use crate::protocol::question::{ANSWER_BYTES_MAX, Asked, Reply};
+use crate::talk::LinkError;
+
+/// Answers one question of `asker` with what it may read.
+pub(crate) async fn answer(
+    inner: &Arc<Inner>,
+    asker: NodeId,
+    asked: Asked,
+    send: &mut SendStream,
+) -> Result<(), LinkError> {
+    let question = asked.question().map_err(|_| TalkError::from(FrameError::Malformed))?;
+    let reply = match inner.federation.memory().answering.take(inner.uptime(), asker) {
+        true => None,
+        false => Some(Reply::Busy),
+    };
+    let reply = match reply {
+        Some(busy) => busy,
+        None => inner.reply(asker, question).await,
+    };
+    frame::send(send, &reply).await.map_err(TalkError::from)?;
+    send.finish().ok();
+    Ok(())
+}
+
+impl Inner {
+    async fn reply(self: &Arc<Self>, asker: NodeId, question: Question) -> Reply {
+        let index = match self.index().await {
+            Ok(index) => index.clone(),
+            Err(error) => {
+                debug!("a question could not be answered: {error}");
+                return Reply::Busy;
+            }
+        };
+        let store = self.store.clone();
+        match blocking(move || found(&store, &index, asker, &question)).await {
+            Ok(answer) => Reply::of(&answer),
+            Err(error) => {
+                debug!("a question could not be answered: {error}");
+                Reply::Busy
+            }
+        }
+    }
+}
+
+fn found(
+    store: &Store,
+    index: &Index,
+    asker: NodeId,
+    question: &Question,
+) -> Result<Answer, FollowError> {
+    index.follow(store)?;
+    let reader = Reader::Node(asker);
+    let response = index.answer(question, |release| release.permission.may_read(reader))?;
+    let mut answer = Answer { counts: response.counts, ..Answer::default() };
+    let mut inceptions: BTreeMap<PublisherId, SealedStatement> = BTreeMap::new();
+    let mut bytes = 0;
+    for id in response.releases {
+        let Some(sealed) = store.statement(&id)? else { continue };
+        let Ok(header) = sealed.peek() else { continue };
+        let known = inceptions.contains_key(&header.publisher);
+        let inception = match known {
+            true => None,
+            false => inception(store, &header.publisher)?,
+        };
+        if !known && inception.is_none() {
+            continue;
+        }
+        let both = [Some(&sealed), inception.as_ref()].into_iter().flatten();
+        bytes += both.map(|sealed| sealed.encode().len()).sum::<usize>();
+        if bytes > ANSWER_BYTES_MAX {
+            break;
+        }
+        inceptions.extend(inception.map(|inception| (header.publisher, inception)));
+        answer.releases.push(sealed);
+    }
+    answer.inceptions = inceptions.into_values().collect();
+    Ok(answer)
+}
+
+/// The first statement of a publisher, as it was sealed.
+fn inception(
+    store: &Store,
+    publisher: &PublisherId,
+) -> Result<Option<SealedStatement>, StoreError> {
+    let row = store.publisher(publisher)?;
+    let Some(inception) = row.and_then(|row| row.inception) else { return Ok(None) };
+    for key in inception.keys() {
+        let log = LogId { publisher: *publisher, key: *key };
+        let first = store.statements_at(&log, 0)?;
+        let sealed = first.into_iter().find(|sealed| sealed.kind() == StatementKind::Inception);
+        if sealed.is_some() {
+            return Ok(sealed);
+        }
+    }
+    Ok(None)
+}
