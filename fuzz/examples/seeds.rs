@@ -400,6 +400,11 @@ fn frames() -> Result<Vec<(&'static str, Vec<u8>)>, Box<dyn Error>> {
         [&[low, high], bytes].concat()
     };
     let (_, release) = statements()?.swap_remove(2);
+    // `grpah`, which may be `graph`; a model, and not of at most 300 bytes; the smallest first.
+    let word = b"\x05grpah\x02\x05grpah\x64\x00\x05graph\x55\x01";
+    let conditions = b"\x02\x00\x01\x05model\x01\x05\x00\xac\x02";
+    let search = [&b"\x03\x05grpah\x01\x02\x14\x01"[..], word, conditions].concat();
+    let counts = b"\x01\xac\x02\x01\x02\x03\x04\x01\x00\x01\x02\xac\x02";
     let items = [
         [&[0], &bytes(&release)[..]].concat(),
         [&[1][..], &[1; 32], signer()?.0.public().as_bytes(), &[3], &[4; 32]].concat(),
@@ -414,6 +419,9 @@ fn frames() -> Result<Vec<(&'static str, Vec<u8>)>, Box<dyn Error>> {
         ("some", [&[1, 9, items.len() as u8], &items.concat()[..]].concat()),
         ("end", vec![2, 9]),
         ("changed", [&[0][..], &store, &since].concat()),
+        ("search", search),
+        ("found", [&[0, 0, 1], &bytes(&release)[..], counts].concat()),
+        ("busy", vec![1]),
     ])
 }
 
