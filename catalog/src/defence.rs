@@ -1,12 +1,59 @@
 //! Lets a test take one defence out, to show that the test would notice.
 //!
 //! A test of a defence is worth something only if it fails without it. Code guards a check with
-//! [`on`]; in every build but this crate's own unit tests that is the constant `true`.
+//! [`on`]; in every build but a crate's own unit tests that is the constant `true`.
 
-/// A defence that a unit test can switch off on its own thread, one name per threat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "each is named by the module that it defends")]
-pub(crate) enum Defence {
+/// Names the defences of a crate: an enum, `on` to ask whether one is in force, and in unit tests
+/// `without`, which takes one out on its own thread.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! defences {
+    ($($(#[$doc:meta])+ $name:ident,)+) => {
+        /// A defence that a unit test can switch off on its own thread, one name per threat.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Defence {
+            $($(#[$doc])+ $name,)+
+        }
+
+        /// Whether `defence` is in force.
+        #[cfg(not(test))]
+        pub(crate) const fn on(_defence: Defence) -> bool {
+            true
+        }
+
+        #[cfg(test)]
+        pub(crate) use switch::{on, without};
+
+        #[cfg(test)]
+        mod switch {
+            use super::Defence;
+            use std::cell::Cell;
+
+            thread_local! {
+                static OFF: Cell<Option<Defence>> = const { Cell::new(None) };
+            }
+
+            pub(crate) fn on(defence: Defence) -> bool {
+                OFF.get() != Some(defence)
+            }
+
+            /// Runs `attack` on this thread with `defence` taken out.
+            pub(crate) fn without<R>(defence: Defence, attack: impl FnOnce() -> R) -> R {
+                struct Restore;
+                impl Drop for Restore {
+                    fn drop(&mut self) {
+                        OFF.set(None);
+                    }
+                }
+                OFF.set(Some(defence));
+                let _restore = Restore;
+                attack()
+            }
+        }
+    };
+}
+
+defences! {
     /// Path rules of a tree: no `..`, absolute paths, device names and the like.
     PathRules,
     /// Case-fold, NFC and file/directory collisions inside one tree.
@@ -39,41 +86,4 @@ pub(crate) enum Defence {
     OpenOnce,
     /// Names one edit away from a known one are reported, not only those of the same shape.
     NearNames,
-}
-
-/// Whether `defence` is in force.
-#[cfg(not(test))]
-#[allow(dead_code, reason = "each is named by the module that it defends")]
-pub(crate) const fn on(_defence: Defence) -> bool {
-    true
-}
-
-#[cfg(test)]
-pub(crate) use switch::{on, without};
-
-#[cfg(test)]
-mod switch {
-    use super::Defence;
-    use std::cell::Cell;
-
-    thread_local! {
-        static OFF: Cell<Option<Defence>> = const { Cell::new(None) };
-    }
-
-    pub(crate) fn on(defence: Defence) -> bool {
-        OFF.get() != Some(defence)
-    }
-
-    /// Runs `attack` on this thread with `defence` taken out.
-    pub(crate) fn without<R>(defence: Defence, attack: impl FnOnce() -> R) -> R {
-        struct Restore;
-        impl Drop for Restore {
-            fn drop(&mut self) {
-                OFF.set(None);
-            }
-        }
-        OFF.set(Some(defence));
-        let _restore = Restore;
-        attack()
-    }
 }
