@@ -8,6 +8,8 @@
 //!     -- --index DIR          keeps our index there; one that is there is taken as it is
 //!     -- --rivals fts5,milli  only these, or none
 //!     -- --show "d summary"   what stands first where it should not, in one class
+//!     -- --packages 1000000   so many packages, made of halves of those that there are
+//!     -- --process            also memory and starts of a process of its own
 //! ```
 //!
 //! The packages are those of the machine's own package index; `rivals/search.py` asks the rivals.
@@ -15,9 +17,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a bench that cannot go on has nothing better to do")]
 
+mod alone;
 mod answers;
 mod ours;
 mod queries;
+mod recombined;
 mod rivals;
 mod tune;
 
@@ -34,6 +38,9 @@ const SEEDS: [u64; 3] = [1001, 1002, 1003];
 const RIVALS: &str = "fts5,xapian,milli,apt-cache";
 
 fn main() {
+    if alone::was_asked() {
+        return;
+    }
     let lists = PathBuf::from(option("--lists").unwrap_or_else(|| debian::LISTS.to_owned()));
     let packages = match debian::packages(&lists) {
         Ok(packages) => packages,
@@ -45,24 +52,35 @@ fn main() {
         seeds.iter().flat_map(|&seed| source.queries(seed)).collect()
     };
     let all = asked(&seeds);
+    let lessons = option("--tune").map(|seeds| asked(&numbers(&seeds)));
     let queries: Vec<&Query> = all.iter().collect();
     let work = tempfile::tempdir().unwrap();
 
+    drop(source);
+    let mut packages = packages;
+    if let Some(count) = option("--packages") {
+        recombined::grow(&mut packages, count.parse().unwrap());
+    }
     let index = option("--index").map_or_else(|| work.path().join("index"), PathBuf::from);
     let engine = ours::Ours::build(&packages, &index);
-    if let Some(seeds) = option("--tune") {
-        let lessons = asked(&numbers(&seeds));
+    if let Some(lessons) = lessons {
         return tune::tune(&engine, &lessons.iter().collect::<Vec<_>>(), &queries);
     }
     if let Some(class) = option("--show") {
         return engine.show(&queries, &class);
     }
     let mut answers = vec![(engine.ask(&queries), queries.clone())];
+    let published_ms = engine.publish(&packages[0]);
+    let corpus = rivals::write_corpus(&packages, work.path());
+    let process = env::args().any(|word| word == "--process").then(|| {
+        let asked = rivals::write_queries(&queries, work.path());
+        alone::table(&index, work.path(), &corpus, &asked)
+    });
     let rivals = option("--rivals").unwrap_or_else(|| RIVALS.to_owned());
     for rival in rivals.split(',').filter(|rival| *rival != "none") {
         let asked: Vec<&Query> = queries.iter().copied().step_by(rivals::every(rival)).collect();
         let lists: &Path = &lists;
-        if let Some(answer) = rivals::ask(rival, &packages, &asked, work.path(), lists) {
+        if let Some(answer) = rivals::ask(rival, &corpus, &asked, work.path(), lists) {
             answers.push((answer, asked));
         }
     }
@@ -70,6 +88,10 @@ fn main() {
     for table in answers::tables(&answers, &title, packages.len()) {
         println!("{table}");
     }
+    if let Some(table) = process {
+        println!("{table}");
+    }
+    println!("A package that is published is found {published_ms:.1} ms later.");
 }
 
 /// The word after `name` on the command line.

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use catalog::release::ReleaseId;
+use catalog::release::{Release, ReleaseId};
 use catalog_benches::debian::{self, Package};
-use catalog_benches::measure::thread_time;
+use catalog_benches::measure::{thread_time, timed};
 use catalog_discovery::{Cursor, Doc, Evidence, Index, LIMIT_MAX, Query as Asked};
 
 use crate::answers::{Answers, Score};
@@ -13,6 +14,11 @@ use crate::queries::Query;
 
 /// Rounds of queries before the one that is measured.
 const WARMING: usize = 1;
+
+/// Packages that become documents at once.
+const CHUNK: usize = 10_000;
+/// Packages that are published one by one.
+const PUBLISHED: u64 = 10;
 
 /// A package, and what speaks for it.
 pub struct Candidate {
@@ -33,20 +39,30 @@ impl Ours {
         if index.packages() == packages.len() as u64 {
             return Self { index, build_s: f64::NAN, bytes: folder_bytes(dir) };
         }
-        let releases = debian::releases(packages);
-        let docs = releases.iter().map(|release| {
-            let id = ReleaseId::of(&release.encode().unwrap());
-            Doc::from_release(id, release).unwrap()
-        });
-        let docs: Vec<Doc> = docs.collect();
-        let began = process_time();
-        for doc in &docs {
-            index.put(doc).unwrap();
+        let (began, mut preparing) = (process_time(), Duration::ZERO);
+        for packages in packages.chunks(CHUNK) {
+            let docs: Vec<Doc> = timed(&mut preparing, || docs(packages));
+            for doc in &docs {
+                index.put(doc).unwrap();
+            }
         }
         index.commit(Cursor { store: [1; 16], change: 1 }).unwrap();
         index.join().unwrap();
-        let build_s = process_time() - began;
+        let build_s = process_time() - began - preparing.as_secs_f64();
         Self { index, build_s, bytes: folder_bytes(dir) }
+    }
+
+    /// Publishes a package again, some times; returns how many milliseconds of the clock later a
+    /// search sees it, in the mean.
+    pub fn publish(&self, package: &Package) -> f64 {
+        let docs = docs(std::slice::from_ref(package));
+        let began = Instant::now();
+        for change in 0..PUBLISHED {
+            self.index.put(&docs[0]).unwrap();
+            self.index.commit(Cursor { store: [1; 16], change: 2 + change }).unwrap();
+            assert_eq!(self.hits(&package.name).first(), Some(&package.name));
+        }
+        began.elapsed().as_secs_f64() * 1e3 / PUBLISHED as f64
     }
 
     pub fn ask(&self, queries: &[&Query]) -> Answers {
@@ -94,6 +110,14 @@ impl Ours {
             }
         }
     }
+}
+
+fn docs(packages: &[Package]) -> Vec<Doc> {
+    let releases = debian::releases(packages);
+    let doc = |release: &Release| {
+        Doc::from_release(ReleaseId::of(&release.encode().unwrap()), release).unwrap()
+    };
+    releases.iter().map(doc).collect()
 }
 
 /// Processor time of all threads: an index is written by several.

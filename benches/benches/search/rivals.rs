@@ -1,7 +1,8 @@
 //! Other engines, asked the same queries over the same packages in processes of their own.
 
-use std::fs;
-use std::path::Path;
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use catalog_benches::debian::Package;
@@ -25,15 +26,8 @@ pub fn every(engine: &str) -> usize {
     if engine == "apt-cache" { SLOW_EVERY } else { 1 }
 }
 
-/// What `engine` answers; `None`, said loudly, where it is not installed.
-pub fn ask(
-    engine: &str,
-    packages: &[Package],
-    queries: &[&Query],
-    work: &Path,
-    lists: &Path,
-) -> Option<Answers> {
-    let lines = |rows: Vec<Value>| rows.iter().map(|row| format!("{row}\n")).collect::<String>();
+/// Writes the texts of all packages into a file in `work`, one package a line.
+pub fn write_corpus(packages: &[Package], work: &Path) -> PathBuf {
     let texts = packages.iter().map(|package| {
         json!({
             "name": package.name,
@@ -42,13 +36,37 @@ pub fn ask(
             "description": package.description,
         })
     });
-    let [corpus, asked] = ["corpus.jsonl", "queries.jsonl"].map(|name| work.join(name));
-    fs::write(&corpus, lines(texts.collect())).unwrap();
-    let texts = queries.iter().map(|query| json!({ "text": query.text }));
-    fs::write(&asked, lines(texts.collect())).unwrap();
+    write(work.join("corpus.jsonl"), texts)
+}
+
+/// The same for queries.
+pub fn write_queries(queries: &[&Query], work: &Path) -> PathBuf {
+    write(work.join("queries.jsonl"), queries.iter().map(|query| json!({ "text": query.text })))
+}
+
+fn write(path: PathBuf, rows: impl Iterator<Item = Value>) -> PathBuf {
+    let mut file = BufWriter::new(File::create(&path).unwrap());
+    for row in rows {
+        writeln!(file, "{row}").unwrap();
+    }
+    file.flush().unwrap();
+    path
+}
+
+/// What `engine` answers; `None`, said loudly, where it is not installed.
+///
+/// - `corpus`: all packages, from [`write_corpus`].
+pub fn ask(
+    engine: &str,
+    corpus: &Path,
+    queries: &[&Query],
+    work: &Path,
+    lists: &Path,
+) -> Option<Answers> {
+    let asked = write_queries(queries, work);
     for python in PYTHONS {
         let mut command = Command::new(python);
-        command.arg(SCRIPT).arg(engine).args([&corpus, &asked]).arg(work.join(engine)).arg(lists);
+        command.arg(SCRIPT).arg(engine).args([corpus, &asked]).arg(work.join(engine)).arg(lists);
         let Ok(output) = command.output() else { continue };
         if output.status.code() == Some(MISSING) {
             continue;
