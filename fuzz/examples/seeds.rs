@@ -40,6 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     write(&seeds.join("ticket"), tickets()?)?;
     write(&seeds.join("frames"), frames()?)?;
     write(&seeds.join("exchange"), exchange()?)?;
+    write(&seeds.join("query"), queries())?;
     check(&seeds)
 }
 
@@ -70,6 +71,18 @@ fn check(seeds: &Path) -> Result<(), Box<dyn Error>> {
 fn write(folder: &Path, seeds: Vec<(&str, Vec<u8>)>) -> std::io::Result<()> {
     fs::create_dir_all(folder)?;
     seeds.into_iter().try_for_each(|(name, bytes)| fs::write(folder.join(name), bytes))
+}
+
+fn queries() -> Vec<(&'static str, Vec<u8>)> {
+    let texts = [
+        ("name", "graphdb"),
+        ("typo", "grahpdb"),
+        ("words", "draws nodes"),
+        ("phrase", "\"nodes and edges\" -diagram"),
+        ("filters", "acme/graph kind:service tag:sql license:MIT size:<10MiB"),
+        ("signs", "c++ c# libpng16"),
+    ];
+    texts.map(|(name, text)| (name, text.as_bytes().to_vec())).into()
 }
 
 fn values() -> Vec<(&'static str, Vec<u8>)> {
