@@ -25,6 +25,7 @@ mod world;
 use std::collections::HashSet;
 use std::env;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use catalog::release::ReleaseId;
@@ -45,9 +46,13 @@ use world::{NODES, Split, World};
 const PAUSE: Duration = Duration::from_millis(110);
 /// Questions that are on their way at once.
 const AT_ONCE: usize = 4;
+/// How long is waited where it is not about time: twenty nodes share the cores of one machine.
+const PATIENT: Duration = Duration::from_secs(10);
+/// How long a search waits by itself.
+const DEADLINE: Duration = Duration::from_millis(500);
 /// The stream of popular questions.
-const DRAWS: usize = 4000;
-const DISTINCT: usize = 1000;
+const DRAWS: usize = 2000;
+const DISTINCT: usize = 500;
 const POPULAR: usize = 100;
 
 /// The answers to a list of queries.
@@ -85,7 +90,9 @@ async fn main() {
     let world = World::new(&packages, split, seed, work.path());
     let mut nodes = Vec::new();
     for number in 1..NODES {
-        nodes.push(world.node(number, &work.path().join(number.to_string()), false).await);
+        let dir = work.path().join(number.to_string());
+        world.fill(number, &dir, false);
+        nodes.push(world::open(&dir).await);
     }
     let tickets = n0_future::join_all(nodes.iter().map(Node::ticket)).await;
     let tickets: Vec<Ticket> = tickets.into_iter().map(Result::unwrap).collect();
@@ -99,14 +106,18 @@ async fn main() {
         queries.len()
     );
 
-    let asker = async |name: &str| world.node(0, &work.path().join(name), true).await;
-    let open = asker("asker").await;
+    // Each time that somebody asks, it is somebody new who holds the same.
+    let holding = work.path().join("holding");
+    world.fill(0, &holding, true);
+    let asker = async |name: &str| {
+        let dir = work.path().join(name);
+        assert!(Command::new("cp").arg("-r").args([&holding, &dir]).status().unwrap().success());
+        world::open(&dir).await
+    };
+    let open = asker("patient").await;
     world::connect(&open, &tickets).await;
-    let honest = run(&open, &queries, Reach::Connected).await;
-    println!("{}", agreement(&title, &queries, &central, &honest, &open, &world).await);
-    println!("{}", routing(&open, &queries, &source, seed, each.div_ceil(4)).await);
-    println!("{}", popular(&open, &source, seed).await);
-    open.shutdown().await.unwrap();
+    let patient = run(&open, &queries, Reach::Connected, PATIENT).await;
+    println!("{}", agreement(&title, &queries, &central, &patient, &open, &world).await);
 
     let mut table = Table::new(
         "Dead, slow and lying peers, two of each among nineteen",
@@ -123,9 +134,9 @@ async fn main() {
             "caught lying",
         ],
     );
-    table.row(row("all honest", &queries, &central, &honest, &world));
     use Manner::{Forges, Invents, Silent, Slow};
     let manners = [
+        ("all honest", vec![]),
         ("2 silent", vec![Silent, Silent]),
         ("2 lying", vec![Forges, Invents]),
         ("2 silent, 2 slow, 2 more silent", vec![Silent, Silent, Slow, Slow, Silent, Silent]),
@@ -141,11 +152,14 @@ async fn main() {
         let all: Vec<Ticket> = spoilt.chain(tickets[relays.len()..].iter().cloned()).collect();
         let open = asker(name).await;
         world::connect(&open, &all).await;
-        let spoilt = run(&open, &queries, Reach::Connected).await;
+        let spoilt = run(&open, &queries, Reach::Connected, DEADLINE).await;
         table.row(row(name, &queries, &central, &spoilt, &world));
         open.shutdown().await.unwrap();
     }
     println!("{table}");
+    println!("{}", popular(&open, &source, seed).await);
+    println!("{}", routing(&open, &queries, &source, seed, each.div_ceil(4)).await);
+    open.shutdown().await.unwrap();
     for node in nodes {
         node.shutdown().await.unwrap();
     }
@@ -158,7 +172,7 @@ fn some(queries: &[Query], each: usize) -> Vec<Query> {
 }
 
 /// Asks every query, at the pace that peers allow.
-async fn run(asker: &Node, queries: &[Query], reach: Reach) -> Run {
+async fn run(asker: &Node, queries: &[Query], reach: Reach, within: Duration) -> Run {
     let mut pace = tokio::time::interval(PAUSE);
     let mut going = tokio::task::JoinSet::new();
     let mut answers: Vec<Option<(Found, f64)>> = queries.iter().map(|_| None).collect();
@@ -170,7 +184,7 @@ async fn run(asker: &Node, queries: &[Query], reach: Reach) -> Run {
             let (at, answer): (usize, _) = done.unwrap();
             answers[at] = Some(answer);
         }
-        let search = asker.search(query.text.clone()).limit(10).peers(reach);
+        let search = asker.search(query.text.clone()).limit(10).peers(reach).within(within);
         going.spawn(async move {
             let began = Instant::now();
             let found = search.await.unwrap();
@@ -261,12 +275,12 @@ async fn agreement(
     }
     table.note(format!(
         "Alone, the node that asks has the same first hit for {:.3} and an nDCG@10 of {:.3}. {} of {} \
-         questions were answered in time. None of the hits is {}genuine.",
+         questions were answered. {} of the hits are not genuine.",
         same_first(&alone, central),
         gain(queries, &alone),
         honest.answered,
         honest.asked,
-        if honest.ids.iter().all(|id| world.ids.contains(id)) { "not " } else { "" },
+        honest.ids.iter().filter(|id| !world.ids.contains(*id)).count(),
     ));
     table
 }
@@ -285,7 +299,7 @@ async fn routing(
     let mut table =
         Table::new("The ten that all nineteen peers give, by how many of them are asked", &columns);
     let asked: Vec<Query> = asked.iter().step_by(3).cloned().collect();
-    let all = run(asker, &asked, Reach::All).await;
+    let all = run(asker, &asked, Reach::All, PATIENT).await;
     let share = |some: &Run, all: &Run| {
         let both = some.names.iter().zip(&all.names).map(|(some, all)| shared(some, all));
         [mean(both), same_first(&some.names, &all.names)].map(|figure| format!("{figure:.3}"))
@@ -293,9 +307,9 @@ async fn routing(
     for (count, seed) in [1, 2, 3, 5, 8, 12].into_iter().zip(seed + 1..) {
         // Other queries each time: once all peers were asked, they are new no more.
         let fresh = some(&source.queries(seed), each);
-        let new = run(asker, &fresh, Reach::First(count)).await;
-        let all_new = run(asker, &fresh, Reach::All).await;
-        let old = run(asker, &asked, Reach::First(count)).await;
+        let new = run(asker, &fresh, Reach::First(count), PATIENT).await;
+        let all_new = run(asker, &fresh, Reach::All, PATIENT).await;
+        let old = run(asker, &asked, Reach::First(count), PATIENT).await;
         let questions = (new.asked + old.asked) as f64 / (fresh.len() + asked.len()) as f64;
         let messages = format!("{:.1}", 2.0 * questions);
         let figures = share(&old, &all).into_iter().chain(share(&new, &all_new));

@@ -6,7 +6,7 @@ use std::path::Path;
 use catalog::release::{Release, ReleaseId};
 use catalog::signature::SecretKey;
 use catalog::statement::{SealedStatement, Statement};
-use catalog::store::{BATCH_ITEMS_MAX, Incoming, Store};
+use catalog::store::{Incoming, Store};
 use catalog::{Digest, Identity, PublisherId, Timestamp};
 use catalog_benches::debian::{self, Package};
 use catalog_discovery::{Cursor, Doc, Index, Query};
@@ -21,6 +21,8 @@ pub const NODES: usize = 20;
 /// Of ten packages, how many have a second node.
 const SECOND_OF_TEN: u64 = 7;
 const NOW: Timestamp = Timestamp::from_millis(1_780_000_000_000);
+/// Records that a store takes in at once.
+const BATCH_ITEMS: usize = 1000;
 /// Packages that liars distract with.
 const DECOYS: usize = 500;
 
@@ -83,16 +85,11 @@ impl World {
         self.holds.iter().map(Vec::len).sum::<usize>() as f64 / self.sealed.len() as f64
     }
 
-    /// Opens a node that holds the part of `number`, and takes nothing from others.
+    /// Fills a store in `dir` with the part of `number`.
     ///
     /// - `trusting`: whether a person there named every publisher.
-    pub async fn node(&self, number: usize, dir: &Path, trusting: bool) -> Node {
-        let nothing = Selection {
-            tags: BTreeSet::from(["held-by-nobody".parse().unwrap()]),
-            ..Selection::default()
-        };
-        let config = NodeConfig::at(dir).listen(([127, 0, 0, 1], 0).into()).select(nothing);
-        let store = Store::open(&config.store_dir()).unwrap();
+    pub fn fill(&self, number: usize, dir: &Path, trusting: bool) {
+        let store = Store::open(&config(dir).store_dir()).unwrap();
         let mut known = BTreeSet::new();
         let mut records = Vec::new();
         for &package in &self.holds[number] {
@@ -102,7 +99,7 @@ impl World {
             }
             records.push(self.sealed[package].clone());
         }
-        for batch in records.chunks(BATCH_ITEMS_MAX.min(1000)) {
+        for batch in records.chunks(BATCH_ITEMS) {
             let batch = batch.iter().cloned().map(Incoming::Statement).collect();
             assert_eq!(store.accept(batch, NOW).unwrap().rejected, []);
         }
@@ -111,11 +108,6 @@ impl World {
                 store.trust(publisher, None, NOW).unwrap();
             }
         }
-        drop(store);
-        let node = Node::builder(config).spawn().await.unwrap();
-        // Its index follows, and its socket is opened.
-        node.search("").limit(1).await.unwrap();
-        node
     }
 
     /// Genuine releases of everywhere, beside what proves them.
@@ -126,6 +118,22 @@ impl World {
         };
         std::sync::Arc::new((0..DECOYS).map(decoy).collect())
     }
+}
+
+/// Opens the node in `dir`, which takes nothing from others.
+pub async fn open(dir: &Path) -> Node {
+    let node = Node::builder(config(dir)).spawn().await.unwrap();
+    // Its index follows, and its socket is opened.
+    node.search("").limit(1).await.unwrap();
+    node
+}
+
+fn config(dir: &Path) -> NodeConfig {
+    let nothing = Selection {
+        tags: BTreeSet::from(["held-by-nobody".parse().unwrap()]),
+        ..Selection::default()
+    };
+    NodeConfig::at(dir).listen(([127, 0, 0, 1], 0).into()).select(nothing)
 }
 
 /// Connects `asker` with all of `tickets`.
