@@ -11,7 +11,7 @@ use catalog::{
 };
 use semver::Version;
 
-pub use lists::{LISTS, Package, packages, releases};
+pub use lists::{LISTS, Package, packages, releases, releases_with_wishes};
 
 /// When every release was made.
 const MADE: Timestamp = Timestamp::from_millis(1_780_000_000_000);

@@ -56,6 +56,11 @@ pub fn warnings<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Vec<Loo
     alike.take(WARNINGS_MAX).collect()
 }
 
+/// Whether `name` could be mistaken for `known`, which is another name.
+pub fn are_alike(name: &str, known: &str) -> bool {
+    name != known && Forms::of(name).likeness(&Forms::of(known)).is_some()
+}
+
 impl Forms {
     fn of(name: &str) -> Self {
         let simple = |text: String| -> String {

@@ -8,6 +8,7 @@
 mod args;
 mod bars;
 mod command;
+mod complete;
 mod demo;
 mod escape;
 mod line;
@@ -24,7 +25,8 @@ mod wrong;
 use std::process::ExitCode;
 
 use catalog_node::control::Exit;
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+use clap_complete::CompleteEnv;
 
 use crate::args::{Cli, Global};
 use crate::places::Places;
@@ -33,6 +35,8 @@ use crate::settings::Settings;
 use crate::stop::Stop;
 
 fn main() -> ExitCode {
+    // A shell that completes a line; this ends the program.
+    CompleteEnv::with_factory(Cli::command).complete();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) if error.exit_code() == 0 => {

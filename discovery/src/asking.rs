@@ -9,7 +9,7 @@ use tantivy::Term;
 use crate::federation::{Counts, HITS_MAX, Parts, Question};
 use crate::index::{Index, IndexError, View};
 use crate::query::{Filters, Page, Query, Typing};
-use crate::ranking::{self, Asked, Weigher};
+use crate::ranking::{self, Asked, Standing, Weigher};
 use crate::typed::{Condition, What};
 
 /// What this node answers to a question.
@@ -72,6 +72,8 @@ impl Index {
             sort: parts.sort,
             typing: Typing::Done,
             tally: None,
+            // What is used and who is known here is nobody else's business.
+            standing: Standing::default(),
         };
         let page = Page { offset: 0, limit: parts.limit.into() };
         let mut damaged = false;
@@ -163,6 +165,7 @@ impl Query<'_> {
             sort: self.sort,
             typing: self.typing,
             tally: self.tally(),
+            standing: Standing { warm: &self.warm, known: &self.known },
         }
     }
 }

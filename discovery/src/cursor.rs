@@ -6,7 +6,7 @@ use std::str::FromStr;
 use crate::schema::VERSION;
 
 /// A place in the change log of one store. Its text form is kept inside each commit of the index:
-/// `catalog-index/5 <store id, 32 hex digits> <sequence number>`.
+/// `catalog-index/6 <store id, 32 hex digits> <sequence number>`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
     /// Which store: after a restore from backup, or with another store, the index starts over.
@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn a_cursor_is_stored_as_this_text() {
         let cursor = Cursor { store: *b"0123456789abcdef", change: 42 };
-        let text = "catalog-index/5 30313233343536373839616263646566 42";
+        let text = "catalog-index/6 30313233343536373839616263646566 42";
         assert_eq!(cursor.to_string(), text);
         assert_eq!(text.parse(), Ok(cursor));
     }
@@ -62,10 +62,10 @@ mod tests {
     fn other_versions_and_spellings_are_refused() {
         for text in [
             "",
-            "catalog-index/3 30313233343536373839616263646566 42",
-            "catalog-index/5 30313233343536373839616263646566",
-            "catalog-index/5 30313233343536373839616263646566 042",
-            "catalog-index/5 3031 1",
+            "catalog-index/5 30313233343536373839616263646566 42",
+            "catalog-index/6 30313233343536373839616263646566",
+            "catalog-index/6 30313233343536373839616263646566 042",
+            "catalog-index/6 3031 1",
         ] {
             assert_eq!(text.parse::<Cursor>(), Err(CursorError), "{text:?}");
         }

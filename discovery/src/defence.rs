@@ -5,4 +5,6 @@ catalog::defences! {
     AnswerSignatures,
     /// Publishers that nobody here knows have a few of the places on a page.
     PublisherShare,
+    /// What looks like a package of a publisher with a name here stands behind it.
+    LookalikesBehind,
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use catalog::permission::Permission;
 use catalog::release::{PackageId, Release, ReleaseError, ReleaseId};
-use catalog::{Digest, Variant};
+use catalog::{Dependency, Digest, Variant};
 
 use crate::words;
 
@@ -27,6 +27,8 @@ pub struct Doc {
     pub(crate) tags: Vec<String>,
     /// The classes of hardware that its variants are for.
     pub(crate) hardware: BTreeSet<String>,
+    /// The packages that it depends on.
+    pub(crate) needs: BTreeSet<PackageKey>,
     pub(crate) size: u64,
     pub(crate) time: u64,
     /// Whether only some nodes may read it.
@@ -61,6 +63,11 @@ impl Doc {
             license: release.license.clone(),
             tags: release.tags.iter().chain(&release.keywords).cloned().collect(),
             hardware: release.variants.iter().flat_map(Variant::hardware_classes).collect(),
+            needs: release
+                .dependencies
+                .iter()
+                .map(|needed| PackageKey::of(&package(needed)))
+                .collect(),
             size: size(release),
             time: release.time.as_millis(),
             restricted: release.permission != Permission::Public,
@@ -126,7 +133,7 @@ pub(crate) fn size(release: &Release) -> u64 {
 }
 
 /// Names a package's document: a hash of the package's name and publisher.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct PackageKey([u8; KEY_BYTES]);
 
 impl PackageKey {
@@ -137,9 +144,19 @@ impl PackageKey {
         Self(key)
     }
 
+    /// Reads what [`as_bytes`](Self::as_bytes) gave.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+}
+
+/// The package that is depended on.
+pub(crate) fn package(needed: &Dependency) -> PackageId {
+    PackageId { publisher: needed.publisher, name: needed.name.clone() }
 }
 
 /// What the index gives back of a document.

@@ -70,11 +70,13 @@ pub enum Clue {
     Extended,
     /// It ends like packages that come with another one.
     Companion,
+    /// How much it is used on this machine.
+    Used,
 }
 
 impl Clue {
     /// How many there are.
-    pub(crate) const COUNT: usize = Self::Companion as usize + 1;
+    pub(crate) const COUNT: usize = Self::Used as usize + 1;
 
     /// Every clue, in the order of their declaration.
     pub fn all() -> [Self; Self::COUNT] {

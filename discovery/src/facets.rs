@@ -92,7 +92,7 @@ impl Matches {
         self.packages == 0
     }
 
-    fn none(searcher: &Searcher) -> Self {
+    pub fn none(searcher: &Searcher) -> Self {
         let words = |reader: &SegmentReader| vec![0; reader.max_doc().div_ceil(u64::BITS) as usize];
         let segments = searcher.segment_readers().iter().map(words).collect();
         Self { segments, packages: 0, partial: false }
@@ -104,8 +104,17 @@ impl Matches {
         self.packages += 1;
     }
 
-    fn has(&self, segment: usize, document: u32) -> bool {
-        self.segments[segment][(document / u64::BITS) as usize] >> (document % u64::BITS) & 1 == 1
+    /// Adds these too.
+    pub fn join(&mut self, others: &Self) {
+        let both = self.segments.iter_mut().flatten().zip(others.segments.iter().flatten());
+        both.for_each(|(ours, theirs)| *ours |= theirs);
+        let all = self.segments.iter().flatten();
+        self.packages = all.map(|word| u64::from(word.count_ones())).sum();
+    }
+
+    pub fn has(&self, address: DocAddress) -> bool {
+        let bits = &self.segments[address.segment_ord as usize];
+        bits[(address.doc_id / u64::BITS) as usize] >> (address.doc_id % u64::BITS) & 1 == 1
     }
 
     fn addresses(&self) -> impl Iterator<Item = DocAddress> {
@@ -126,7 +135,14 @@ impl Facets {
         matches: &Matches,
         most: usize,
     ) -> tantivy::Result<Self> {
-        let count = |field| commonest(searcher, field, matches, most.min(FACET_VALUES_MAX));
+        let count = |field| -> tantivy::Result<Vec<Count>> {
+            let found = commonest(searcher, field, matches, most.min(FACET_VALUES_MAX))?;
+            let count = |(value, packages): (Vec<u8>, u64)| Count {
+                value: String::from_utf8_lossy(&value).into_owned(),
+                packages,
+            };
+            Ok(found.into_iter().map(count).collect())
+        };
         Ok(Self {
             packages: matches.packages,
             partial: matches.partial,
@@ -140,12 +156,12 @@ impl Facets {
 }
 
 /// The `most` commonest values of `field` in `matches`; of equals, the first in the alphabet.
-fn commonest(
+pub(crate) fn commonest(
     searcher: &Searcher,
     field: Field,
     matches: &Matches,
     most: usize,
-) -> tantivy::Result<Vec<Count>> {
+) -> tantivy::Result<Vec<(Vec<u8>, u64)>> {
     if most == 0 || matches.is_empty() {
         return Ok(Vec::new());
     }
@@ -170,7 +186,8 @@ fn commonest(
                 segments[*segment].read_postings_from_terminfo(info, IndexRecordOption::Basic);
             let mut postings = postings?;
             while postings.doc() != TERMINATED {
-                packages += u64::from(matches.has(*segment, postings.doc()));
+                let at = DocAddress::new(*segment as u32, postings.doc());
+                packages += u64::from(matches.has(at));
                 postings.advance();
             }
         }
@@ -182,9 +199,6 @@ fn commonest(
         }
         kept.push((Reverse(packages), values.key().to_vec()));
     }
-    let counts = kept.into_sorted_vec().into_iter().map(|(packages, value)| Count {
-        value: String::from_utf8_lossy(&value).into_owned(),
-        packages: packages.0,
-    });
-    Ok(counts.collect())
+    let counts = kept.into_sorted_vec().into_iter();
+    Ok(counts.map(|(packages, value)| (value, packages.0)).collect())
 }

@@ -19,21 +19,27 @@ mod doc;
 mod evidence;
 mod facets;
 pub mod federation;
+#[cfg(test)]
+mod fixture;
 mod follow;
 mod index;
 mod letters;
 mod marks;
 mod meets;
 mod mend;
+mod neighbours;
 mod opened;
 mod order;
+mod popular;
 mod query;
 mod ranking;
+mod recommend;
 mod schema;
 mod search;
 mod silent;
 mod typed;
 mod typo;
+mod usage;
 mod weights;
 mod words;
 
@@ -46,9 +52,12 @@ pub use follow::{FollowError, Progress};
 pub use index::{Index, IndexError};
 pub use marks::{Marked, Marks};
 pub use mend::{Anew, Rebuilt};
+pub use neighbours::{Neighbour, Neighbours};
 pub use query::{
     CANDIDATES_MAX, Found, Hit, LIMIT_MAX, Query, Sort, SortError, TERMS_MAX, TEXT_BYTES_MAX,
     Typing,
 };
 pub use ranking::Weigher;
+pub use recommend::{NEIGHBOURS_MAX, Recommended, Voter, recommend};
 pub use typed::{Condition, What};
+pub use usage::{HALF_LIFE, PACKAGES_MAX, USAGE_BYTES_MAX, Usage, Use};

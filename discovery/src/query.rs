@@ -13,7 +13,7 @@ use crate::facets::Facets;
 use crate::federation::Question;
 use crate::index::{Index, IndexError};
 use crate::mend::Rebuilt;
-use crate::ranking::Alias;
+use crate::ranking::{Alias, Standing};
 use crate::typed::{Condition, Typed};
 
 /// Text beyond this is not looked at: nobody reads what a longer query finds.
@@ -40,6 +40,10 @@ pub struct Query<'a> {
     pub fits: Option<&'a Profile>,
     /// The names that this node's user has for publishers.
     pub petnames: Vec<(Petname, PublisherId)>,
+    /// Publishers that this node's user trusts by name, and the user's own.
+    pub known: Vec<PublisherId>,
+    /// Packages that are used on this machine, and how [warm](crate::Usage::warmth) each is.
+    pub warm: Vec<(PackageId, f32)>,
     /// In which order.
     pub sort: Sort,
     /// Whether the last word may go on.
@@ -74,11 +78,13 @@ pub enum Sort {
     Recent,
     /// The smallest variant first, of those with every word.
     Small,
+    /// What is used here and what others need first, of those with every word.
+    Popular,
 }
 
 /// Text that names no order.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{found:?} is no order: relevance, recent or small")]
+#[error("{found:?} is no order: relevance, popular, recent or small")]
 pub struct SortError {
     /// What stands there.
     pub found: Box<str>,
@@ -92,6 +98,7 @@ impl FromStr for Sort {
             "relevance" => Ok(Self::Relevance),
             "recent" => Ok(Self::Recent),
             "small" => Ok(Self::Small),
+            "popular" => Ok(Self::Popular),
             _ => Err(SortError { found: text.chars().take(40).collect() }),
         }
     }
@@ -144,6 +151,8 @@ impl<'a> Query<'a> {
             publisher: None,
             fits: None,
             petnames: Vec::new(),
+            known: Vec::new(),
+            warm: Vec::new(),
             sort: Sort::default(),
             typing: Typing::default(),
             facets: 0,
@@ -190,6 +199,7 @@ pub(crate) struct Filters<'a> {
     pub typing: Typing,
     /// Which packages to count, if any.
     pub tally: Option<Tally>,
+    pub standing: Standing<'a>,
 }
 
 /// What to count.

@@ -12,6 +12,7 @@
 mod asked;
 mod candidates;
 mod clues;
+mod standing;
 mod texts;
 
 use std::collections::HashMap;
@@ -26,6 +27,8 @@ pub(crate) use asked::Asked;
 pub(crate) use asked::counts;
 use candidates::Candidates;
 pub use texts::Weigher;
+
+pub(crate) use standing::{Standing, address_of};
 
 /// A publisher that the person who asks knows by a name of their own.
 pub(crate) type Alias<'a> = (&'a str, String);
@@ -60,12 +63,15 @@ const TWINS_MAX: usize = 3;
 pub(crate) fn rank(
     opened: &Opened,
     asked: &Asked,
+    standing: &Standing<'_>,
     filter: &[(Occur, Box<dyn Query>)],
 ) -> tantivy::Result<Ranked> {
-    let candidates = Candidates::gather(opened, asked, filter)?;
+    let candidates = Candidates::gather(opened, asked, filter, standing)?;
     let mut head = clues::weigh(opened, asked, &candidates)?;
+    standing.favour(opened, &mut head)?;
     head.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.name.cmp(&b.name)));
     apart(&mut head);
+    standing.settle(opened, &mut head)?;
     // A name that is a typing error away says more than a correction of each word.
     let named = head.first().is_some_and(|hit| {
         [Clue::OneError, Clue::TwoErrors].iter().any(|&clue| hit.evidence.value(clue) > 0.0)

@@ -17,7 +17,7 @@ use crate::words::{self, CUT, PLAIN, STEMMED};
 
 /// Raised whenever fields, analyzers or the stored form change: an index of another version is
 /// rebuilt.
-pub(crate) const VERSION: u32 = 5;
+pub(crate) const VERSION: u32 = 6;
 
 /// The mark of what only some nodes may read.
 pub(crate) const RESTRICTED: &str = "restricted";
@@ -61,6 +61,8 @@ pub(crate) struct Fields {
     pub hardware: Field,
     /// Marks what only some nodes may read.
     pub restricted: Field,
+    /// The packages that it depends on.
+    pub needs: Field,
     /// Bytes of the smallest variant.
     pub size: Field,
     /// Alike for packages of one publisher with the same texts.
@@ -107,6 +109,7 @@ impl Fields {
             tag: schema.add_text_field("tag", whole()),
             hardware: schema.add_text_field("hardware", whole()),
             restricted: schema.add_text_field("restricted", whole()),
+            needs: schema.add_bytes_field("needs", INDEXED),
             size: schema.add_u64_field(SIZE, FAST),
             twin: schema.add_u64_field(TWIN, FAST),
             time: schema.add_u64_field(TIME, FAST),
@@ -148,6 +151,7 @@ impl Fields {
         if doc.restricted {
             document.add_text(self.restricted, RESTRICTED);
         }
+        doc.needs.iter().for_each(|package| document.add_bytes(self.needs, package.as_bytes()));
         document.add_u64(self.size, doc.size);
         document.add_u64(self.twin, doc.twin());
         document.add_u64(self.time, doc.time);

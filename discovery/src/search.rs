@@ -16,6 +16,7 @@ use crate::evidence::Evidence;
 use crate::facets::{Facets, Matches};
 use crate::index::{Index, IndexError, View, sound};
 use crate::order::ByName;
+use crate::popular::popular;
 use crate::query::{CANDIDATES_MAX, Counted, Filters, Page, Sort, Tally};
 use crate::ranking::{self, Asked};
 use crate::schema::{SIZE, TIME};
@@ -53,6 +54,8 @@ impl Order {
             Sort::Relevance => Self::Score,
             Sort::Recent => Self::Newest,
             Sort::Small => Self::Smallest,
+            // After those that are popular.
+            Sort::Popular => Self::Name,
         }
     }
 }
@@ -102,13 +105,14 @@ impl View {
             if let Some(tally) = filters.tally {
                 facets = Some(self.facets(tally, [Some(&all)], keep)?);
             }
-            self.follow_on(wanted, (&all, Order::of(filters)), &[], &mut kept, keep)?;
+            let seen = self.popular(filters, &all, wanted, (&mut kept, keep))?;
+            self.follow_on(wanted, (&all, Order::of(filters)), &seen, &mut kept, keep)?;
         } else {
             let asked = match filters.question {
                 Some(question) => Asked::of(&self.opened, question)?,
                 None => Asked::read(&self.opened, filters)?,
             };
-            let ranked = ranking::rank(&self.opened, &asked, &conditions)?;
+            let ranked = ranking::rank(&self.opened, &asked, &filters.standing, &conditions)?;
             meant = ranked.meant;
             if let Some(tally) = filters.tally {
                 let some = |query: &BoxedQuery| ranking::filtered(query.box_clone(), &conditions);
@@ -124,10 +128,11 @@ impl View {
             }
             let rest = match filters.sort {
                 Sort::Relevance => ranked.tail.filter(|_| kept.len() < wanted),
-                Sort::Recent | Sort::Small => ranked.every,
+                Sort::Recent | Sort::Small | Sort::Popular => ranked.every,
             };
             if let Some(rest) = rest {
                 let rest = ranking::filtered(rest, &conditions);
+                seen.extend(self.popular(filters, &rest, wanted, (&mut kept, keep))?);
                 let order = (&rest, Order::of(filters));
                 self.follow_on(wanted, order, &seen, &mut kept, keep)?;
             }
@@ -136,6 +141,31 @@ impl View {
         kept.truncate(wanted.saturating_sub(1));
         let kept = kept.into_iter().skip(page.offset).take(page.limit).collect();
         Ok(Best { kept, more, meant, facets })
+    }
+
+    /// Keeps what is popular among what answers `query`, when that is the order.
+    ///
+    /// - result: all that is popular, in the order of the index.
+    fn popular<T>(
+        &self,
+        filters: &Filters<'_>,
+        query: &BoxedQuery,
+        wanted: usize,
+        (kept, keep): (&mut Vec<T>, &mut impl FnMut(Place, Stored) -> Option<T>),
+    ) -> tantivy::Result<Vec<DocAddress>> {
+        if filters.sort != Sort::Popular {
+            return Ok(Vec::new());
+        }
+        let matches = Matches::of(&self.opened.searcher, query)?;
+        let mut popular = popular(&self.opened, &filters.standing, &matches)?;
+        for address in &popular {
+            if kept.len() < wanted {
+                let place = Place { score: 0.0, evidence: None };
+                kept.extend(keep(place, self.stored(*address)?));
+            }
+        }
+        popular.sort_unstable();
+        Ok(popular)
     }
 
     /// Counts what answers the first of `queries` that anything answers.
@@ -244,7 +274,7 @@ impl View {
         }
     }
 
-    fn stored(&self, address: DocAddress) -> tantivy::Result<Stored> {
+    pub(crate) fn stored(&self, address: DocAddress) -> tantivy::Result<Stored> {
         let document: TantivyDocument = self.opened.searcher.doc(address)?;
         let bytes = |field| {
             let value = document.get_first(field).and_then(|value| value.as_bytes());

@@ -241,6 +241,11 @@ impl NodeConfig {
         self.home.data.join("packages")
     }
 
+    /// What is used here, which orders search results.
+    pub fn usage_path(&self) -> PathBuf {
+        self.home.data.join("usage")
+    }
+
     /// The search index.
     pub fn index_dir(&self) -> PathBuf {
         self.home.cache.join("index")
@@ -271,6 +276,7 @@ mod tests {
             config.store_dir(),
             config.blobs_dir(),
             config.packages_dir(),
+            config.usage_path(),
             config.index_dir(),
             config.port_path(),
             config.socket_path(),

@@ -29,6 +29,7 @@ use catalog::reference::Reference;
 use catalog::resolve::Preference;
 use catalog::size::ByteSize;
 use catalog::store::StoreError;
+use catalog_discovery::Use;
 use serde::{Deserialize, Serialize};
 
 use crate::blobs::BlobsError;
@@ -229,6 +230,7 @@ impl Fetch {
         let part = if paths.is_empty() { Part::Whole } else { Part::Paths(&paths) };
         let want = Want::of(&chosen, part);
         let brought = bring(&node.0, &want, &progress).await?;
+        node.0.used(&chosen.package, Use::Fetched);
         Ok(Fetched {
             reference: chosen.reference,
             variant: chosen.variant.id,

@@ -6,13 +6,15 @@ use catalog::profile::Profile;
 use catalog::reference::Reference;
 use catalog::release::{PackageId, Release, ReleaseId};
 use catalog::resolve::{Preference, Resolution, resolve};
-use catalog::store::{Extent, InstallRow, LookupError, StoreError, VersionRow};
+use catalog::store::{Extent, InstallRow, LookupError, StoreError, Trust, VersionRow};
 use catalog::time::Timestamp;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
 use crate::access;
+use crate::alike;
 use crate::node::Node;
+use crate::recommend::GoesWith;
 use crate::shown;
 
 /// Everything known about a package, seen from one of its releases.
@@ -38,6 +40,15 @@ pub struct Info {
     pub held: Vec<Held>,
     /// What of the package is installed.
     pub installed: Option<InstallInfo>,
+    /// What a person should know about its name.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+    /// The fingerprint of its publisher, when nobody here has named that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<String>,
+    /// What goes with it, best first; [`Node::goes_with`] finds that out.
+    #[serde(default)]
+    pub goes_with: Vec<GoesWith>,
 }
 
 /// One version of a package.
@@ -124,6 +135,9 @@ impl Node {
         let found = self.find(reference).await?;
         let (store, package) = (&self.0.store, &found.package);
         let release = self.0.release(&found.row.id)?;
+        let publishers = store.publishers()?;
+        let publisher = publishers.iter().find(|row| row.id == package.publisher);
+        let trust = publisher.map(|row| row.trust);
         let mut held = Vec::new();
         for variant in &release.variants {
             let root = variant.root;
@@ -135,6 +149,9 @@ impl Node {
         Ok(Info {
             reference: shown::release(store, package, &found.row.version)?,
             id: found.row.id,
+            warnings: alike::warnings(store, package)?,
+            seen: (trust == Some(Trust::Seen)).then(|| package.publisher.fingerprint()),
+            goes_with: Vec::new(),
             release,
             petname: store.petname(&package.publisher)?,
             yanked: found.row.yanked,

@@ -17,6 +17,7 @@ use catalog::resolve::Preference;
 use catalog::size::ByteSize;
 use catalog::store::{Extent, HoldReason, InstallRow, LookupError, StoreError};
 use catalog::tree::Tree;
+use catalog_discovery::Use;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
@@ -392,6 +393,7 @@ impl Install {
         if !installed.already || same.is_none_or(|used| used.requested != row.requested) {
             node.record(row).await?;
         }
+        node.0.used(&installed.package, Use::Installed);
         Ok(installed)
     }
 }

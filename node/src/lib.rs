@@ -38,6 +38,7 @@ pub mod predict;
 mod protocol;
 pub mod prove;
 pub mod publish;
+mod recommend;
 mod recovery;
 pub mod registers;
 mod reindex;
@@ -53,6 +54,7 @@ pub mod ticket;
 mod transfer;
 mod turns;
 pub mod update;
+mod usage;
 pub mod verify;
 
 #[cfg(test)]
@@ -73,6 +75,7 @@ pub use protocol::frame::FrameError;
 pub use protocol::message::{Disagreement, TalkError};
 pub use prove::{ProveError, Proved};
 pub use publish::{PublishError, PublishProgress, Published};
+pub use recommend::GoesWith;
 pub use registers::SayError;
 pub use reindex::{IndexProgress, Rebuilt};
 pub use search::{Asked, Found, Hit, Reach, SearchError};

@@ -42,6 +42,7 @@ use crate::protocol;
 use crate::recovery;
 use crate::shaping::Limits;
 use crate::turns::{Turns, Waiting};
+use crate::usage;
 
 /// A process that is just opening the store is waited for this long.
 const STARTING_WAIT: Duration = Duration::from_secs(10);
@@ -114,6 +115,8 @@ pub(crate) struct Inner {
     pub tasks: TaskTracker,
     pub stop: CancellationToken,
     pub started: Instant,
+    /// What is used here.
+    pub counts: usage::Counts,
     /// Blobs that a crash tore.
     torn: Mutex<HashSet<Digest>>,
     identity: RwLock<Option<Arc<Identity>>>,
@@ -165,6 +168,7 @@ impl NodeBuilder {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             started: Instant::now(),
+            counts: usage::Counts::at(config.usage_path()),
             torn: Mutex::default(),
             identity: RwLock::new(identity),
             profile: OnceLock::new(),

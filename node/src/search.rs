@@ -16,7 +16,7 @@ use catalog::permission::NodeId;
 use catalog::profile::Profile;
 use catalog::release::{PackageId, PackageKind, ReleaseId};
 use catalog::resolve::Fit;
-use catalog::store::StoreError;
+use catalog::store::{LookupError, StoreError, Trust};
 pub use catalog_discovery::Sort;
 use catalog_discovery::federation::DEADLINE;
 pub use catalog_discovery::federation::Reach;
@@ -48,6 +48,9 @@ pub enum SearchError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The package that others should be like is not known.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
 }
 
 /// What was found, best first.
@@ -263,7 +266,9 @@ impl Search {
         let (inner, progress) = (self.node.0.clone(), self.progress.take());
         let index = inner.index().await?.clone();
         // While somebody types, peers are left alone.
-        let reach = if self.typing == Typing::Going { Reach::Nobody } else { self.reach };
+        // What is popular is only known of what is here.
+        let here_only = self.typing == Typing::Going || self.sort == Sort::Popular;
+        let reach = if here_only { Reach::Nobody } else { self.reach };
         let (targets, within) = (inner.targets(reach).await?, self.within);
         let (alone, own) = (targets.is_empty(), index.clone());
         let (here, asked) = blocking(move || {
@@ -299,6 +304,13 @@ impl Search {
         Ok(publishers.filter_map(|row| Some((row.petname?, row.id))).collect())
     }
 
+    /// Publishers that the user has named, and the user's own.
+    fn known(&self) -> Vec<PublisherId> {
+        // What cannot be read favours nobody.
+        let publishers = self.node.0.store.publishers().unwrap_or_default().into_iter();
+        publishers.filter(|row| row.trust > Trust::Seen).map(|row| row.id).collect()
+    }
+
     /// The query to the index.
     ///
     /// - `page`: for the page that is wanted; otherwise for everything up to its end.
@@ -308,6 +320,8 @@ impl Search {
         query.publisher = self.publisher;
         query.fits = self.profile();
         query.petnames = petnames.to_vec();
+        query.known = self.known();
+        query.warm = self.node.0.counts.warmth();
         query.sort = self.sort;
         query.typing = self.typing;
         query.facets = self.facets;

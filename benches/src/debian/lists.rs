@@ -40,6 +40,8 @@ pub struct Package {
     size: u64,
     /// Names it depends on or recommends, that exist.
     needs: Vec<String>,
+    /// Names it recommends or suggests, that exist.
+    wishes: Vec<String>,
     /// How many other sources need or suggest it.
     pub dependents: usize,
 }
@@ -88,14 +90,17 @@ pub fn packages(dir: &Path) -> Result<Vec<Package>, String> {
 }
 
 /// Says who needs whom: of alternatives the first that exists.
-fn relate(packages: &mut BTreeMap<String, Package>, wishes: &HashMap<String, [Vec<String>; 2]>) {
+fn relate(packages: &mut BTreeMap<String, Package>, wishes: &HashMap<String, [Vec<String>; 3]>) {
     let mut dependents: HashMap<String, HashSet<String>> = HashMap::new();
     let mut needs: HashMap<String, Vec<String>> = HashMap::new();
-    for (name, [needed, suggested]) in wishes {
+    let mut wished: HashMap<String, Vec<String>> = HashMap::new();
+    for (name, [needed, recommended, suggested]) in wishes {
         let source = &packages[name].source;
-        for (group, needed) in
-            needed.iter().map(|g| (g, true)).chain(suggested.iter().map(|g| (g, false)))
-        {
+        // Whether it is needed or recommended, and whether it is recommended or suggested.
+        let groups = needed.iter().map(|group| (group, [true, false]));
+        let groups = groups.chain(recommended.iter().map(|group| (group, [true, true])));
+        let groups = groups.chain(suggested.iter().map(|group| (group, [false, true])));
+        for (group, [needed, is_wish]) in groups {
             let mut choices = group.split('|').filter_map(named);
             let Some(found) = choices.find_map(|choice| packages.get(&choice)) else { continue };
             if found.source != *source {
@@ -103,6 +108,9 @@ fn relate(packages: &mut BTreeMap<String, Package>, wishes: &HashMap<String, [Ve
             }
             if needed && found.name != *name {
                 needs.entry(name.clone()).or_default().push(found.name.clone());
+            }
+            if is_wish && found.name != *name {
+                wished.entry(name.clone()).or_default().push(found.name.clone());
             }
         }
     }
@@ -112,6 +120,9 @@ fn relate(packages: &mut BTreeMap<String, Package>, wishes: &HashMap<String, [Ve
         package.needs.sort_unstable();
         package.needs.dedup();
         package.needs.truncate(DEPENDENCIES_MAX);
+        package.wishes = wished.remove(&package.name).unwrap_or_default();
+        package.wishes.sort_unstable();
+        package.wishes.dedup();
     }
 }
 
@@ -119,7 +130,7 @@ fn relate(packages: &mut BTreeMap<String, Package>, wishes: &HashMap<String, [Ve
 fn package(
     mut fields: HashMap<String, String>,
     long: &HashMap<(String, String), String>,
-) -> Option<(Package, [Vec<String>; 2])> {
+) -> Option<(Package, [Vec<String>; 3])> {
     let upstream = taken(&mut fields, "Package");
     let name = named(&upstream)?;
     let key = (upstream.clone(), taken(&mut fields, "Description-md5"));
@@ -137,7 +148,7 @@ fn package(
     let groups = |text: String| text.split(',').map(str::to_owned).collect::<Vec<_>>();
     let mut needed = groups(taken(&mut fields, "Depends"));
     needed.extend(groups(taken(&mut fields, "Pre-Depends")));
-    needed.extend(groups(taken(&mut fields, "Recommends")));
+    let recommended = groups(taken(&mut fields, "Recommends"));
     let suggested = groups(taken(&mut fields, "Suggests"));
     let package = Package {
         source: source.split(' ').next().filter(|s| !s.is_empty()).unwrap_or(&upstream).to_owned(),
@@ -150,7 +161,7 @@ fn package(
         name,
         ..Package::default()
     };
-    Some((package, [needed, suggested]))
+    Some((package, [needed, recommended, suggested]))
 }
 
 /// A name over there in our alphabet: `g++ (>= 12)` is `gpp`.
@@ -185,15 +196,31 @@ fn read(path: &Path) -> Result<String, String> {
 
 /// A release of every package, signed for by its maintainer.
 pub fn releases(packages: &[Package]) -> Vec<Release> {
+    made(packages, |package| package.needs.iter().map(|name| (name, false)).collect())
+}
+
+/// The same, in which what a package recommends or suggests is optional.
+pub fn releases_with_wishes(packages: &[Package]) -> Vec<Release> {
+    made(packages, |package| {
+        let needed = package.needs.iter().filter(|name| !package.wishes.contains(name));
+        let needed = needed.map(|name| (name, false));
+        let all = needed.chain(package.wishes.iter().map(|name| (name, true)));
+        all.take(DEPENDENCIES_MAX).collect()
+    })
+}
+
+/// Releases that depend on these names; whether each is optional stands beside it.
+fn made(packages: &[Package], needs: impl Fn(&Package) -> Vec<(&String, bool)>) -> Vec<Release> {
     let publishers: HashMap<&str, PublisherId> =
         packages.iter().map(|package| (package.name.as_str(), package.publisher())).collect();
     let release = |package: &Package| {
-        let needs = package.needs.iter().filter_map(|name| Some((name, publishers.get(&**name)?)));
-        let dependencies = needs.map(|(name, &publisher)| Dependency {
+        let needs = needs(package).into_iter();
+        let needs = needs.filter_map(|(name, how)| Some((name, publishers.get(&**name)?, how)));
+        let dependencies = needs.map(|(name, &publisher, optional)| Dependency {
             publisher,
             name: name.parse().unwrap(),
             range: VersionReq::STAR,
-            optional: false,
+            optional,
             on: None,
         });
         Release {

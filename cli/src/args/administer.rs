@@ -295,8 +295,10 @@ pub struct ResolveArgs {
 /// `catalog completions`
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
-    catalog completions bash > ~/.local/share/bash-completion/completions/catalog\n  \
-    catalog completions fish > ~/.config/fish/completions/catalog.fish")]
+    echo 'source <(catalog completions bash)' >> ~/.bashrc\n  \
+    echo 'source <(catalog completions zsh)' >> ~/.zshrc\n  \
+    echo 'catalog completions fish | source' > ~/.config/fish/completions/catalog.fish\n\n\
+    It completes names of packages too, from what is known on this machine.")]
 pub struct CompletionsArgs {
     /// The shell
     pub shell: Shell,

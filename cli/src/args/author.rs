@@ -65,7 +65,7 @@ pub struct PublishArgs {
     catalog verify --proof graphdb.tlog-proof      anywhere, offline, without a store")]
 pub struct ProveArgs {
     /// The release, such as acme/graphdb or acme/graphdb@1.4.0
-    #[arg(value_name = "REF")]
+    #[arg(value_name = "REF", add = crate::complete::known())]
     pub reference: String,
     /// Write the proof to this file instead of to stdout
     #[arg(short, long, value_name = "FILE")]

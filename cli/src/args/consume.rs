@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::complete;
+
 /// For which machine to choose, and what to prefer.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ChoiceArgs {
@@ -26,6 +28,7 @@ pub struct ChoiceArgs {
     catalog search 'graph \"side by side\" -server tag:sql license:MIT size:<10MiB'\n  \
     catalog search database --facets           what there is, to narrow it down\n  \
     catalog search vector --peers all          asks known peers for what is not here\n  \
+    catalog search --like acme/graphdb         what could stand in its place\n  \
     catalog search vector --format plain | catalog install -")]
 pub struct SearchArgs {
     /// Words to look for; without any, everything is listed. "these words" stand side by side,
@@ -40,9 +43,14 @@ pub struct SearchArgs {
     /// Only this publisher: a petname or `cat1…`
     #[arg(long)]
     pub publisher: Option<String>,
-    /// In this order: relevance, recent or small
+    /// In this order: relevance, popular (used on this machine, and needed by packages of publishers
+    /// you named), recent or small
     #[arg(long)]
     pub sort: Option<String>,
+    /// What is like this package, instead of words
+    #[arg(long, value_name = "REF", add = complete::known(),
+        conflicts_with_all = ["text", "kind", "publisher", "sort", "prefix", "explain", "facets", "offset"])]
+    pub like: Option<String>,
     /// Take the last word for the beginning of one, as while typing
     #[arg(long)]
     pub prefix: bool,
@@ -71,7 +79,7 @@ pub struct SearchArgs {
     catalog info acme/graphdb --json | jq .release.variants")]
 pub struct InfoArgs {
     /// A package: publisher/name, with @version if you like
-    #[arg(value_name = "REF")]
+    #[arg(value_name = "REF", add = complete::known())]
     pub reference: String,
 }
 
@@ -83,7 +91,7 @@ pub struct InfoArgs {
     catalog explain CAT0401        what an error code means")]
 pub struct ExplainArgs {
     /// A package, or an error code; without either, every code
-    #[arg(value_name = "REF|CODE")]
+    #[arg(value_name = "REF|CODE", add = complete::known())]
     pub topic: Option<String>,
     /// The machine to choose for.
     #[command(flatten)]
@@ -99,7 +107,7 @@ pub struct ExplainArgs {
     catalog search vector --format plain | catalog install -")]
 pub struct InstallArgs {
     /// Packages; `-` reads them from standard input, one per line
-    #[arg(required = true, value_name = "REF")]
+    #[arg(required = true, value_name = "REF", add = complete::known())]
     pub references: Vec<String>,
     /// Fetch the file list only; files come when `cat` or `fetch` asks for them
     #[arg(long)]
@@ -122,7 +130,7 @@ pub struct InstallArgs {
 )]
 pub struct RemoveArgs {
     /// An installed package
-    #[arg(value_name = "REF")]
+    #[arg(value_name = "REF", add = complete::installed())]
     pub reference: String,
 }
 
@@ -131,7 +139,7 @@ pub struct RemoveArgs {
 #[command(after_help = "Examples:\n  catalog rollback acme/graphdb")]
 pub struct RollbackArgs {
     /// An installed package
-    #[arg(value_name = "REF")]
+    #[arg(value_name = "REF", add = complete::installed())]
     pub reference: String,
 }
 
@@ -152,7 +160,7 @@ pub struct ListArgs {}
     catalog fetch acme/model weights/ README   some folders and files")]
 pub struct FetchArgs {
     /// A package
-    #[arg(value_name = "REF")]
+    #[arg(value_name = "REF", add = complete::known())]
     pub reference: String,
     /// Files or folders inside it; without any, everything
     #[arg(value_name = "PATH")]
@@ -169,7 +177,7 @@ pub struct FetchArgs {
     catalog cat acme/graphdb#low-x86 bin/graphdb > graphdb")]
 pub struct CatArgs {
     /// A package
-    #[arg(value_name = "REF")]
+    #[arg(value_name = "REF", add = complete::known())]
     pub reference: String,
     /// A file inside it
     pub path: String,
@@ -185,7 +193,7 @@ pub struct CatArgs {
     \"$(catalog path acme/graphdb)/bin/graphdb\" --version")]
 pub struct PathArgs {
     /// An installed package
-    #[arg(value_name = "REF")]
+    #[arg(value_name = "REF", add = complete::installed())]
     pub reference: String,
 }
 
@@ -196,7 +204,7 @@ pub struct PathArgs {
     catalog update acme/graphdb")]
 pub struct UpdateArgs {
     /// Only this package
-    #[arg(value_name = "REF")]
+    #[arg(value_name = "REF", add = complete::installed())]
     pub reference: Option<String>,
     /// Show what would change and write nothing
     #[arg(short = 'n', long)]

@@ -34,6 +34,7 @@ pub fn search(session: &Session, args: &SearchArgs) -> Result<(), Stop> {
         sort: args.sort.clone(),
         prefix: args.prefix,
         explain: args.explain,
+        like: args.like.clone(),
         facets: if args.facets { facets::SHOWN } else { 0 },
         peers: args.peers.clone(),
     };
@@ -201,8 +202,9 @@ pub fn fit(fit: Fit) -> Line {
 
 /// Shows a package.
 pub fn info(session: &Session, args: &InfoArgs) -> Result<(), Stop> {
-    let request = Info { reference: args.reference.clone() };
+    let request = Info { reference: args.reference.clone(), looked_at: true };
     let info = session.ask(async |control| Ok(control.ask(&request).await?))?;
+    info.warnings.iter().for_each(|warning| session.screen.warn(warning));
     session.screen.emit(&About(info))
 }
 
@@ -261,6 +263,9 @@ fn facts(info: &info::Info) -> Table {
     };
     let listed = |words: &[String]| words.join(", ");
     fact("publisher", release.publisher.to_string());
+    let seen =
+        info.seen.iter().map(|print| format!("{print}; nobody here has named this publisher"));
+    fact("fingerprint", seen.collect());
     fact("release", format!("cat:{}", info.id));
     let versions = info.versions.iter().map(|row| match (&row.yanked, row.contested) {
         (Some(_), _) => format!("{} (withdrawn)", row.version),
@@ -283,6 +288,12 @@ fn facts(info: &info::Info) -> Table {
             format!("{} {} {}, signed by the importer", from.ecosystem, from.name, from.version);
         fact("imported", words);
     }
+    let goes_with = info.goes_with.iter().map(|one| match one.votes {
+        0 => one.reference.clone(),
+        1 => format!("{} (1 like it needs it)", one.reference),
+        votes => format!("{} ({votes} like it need it)", one.reference),
+    });
+    fact("goes with", goes_with.collect::<Vec<_>>().join(", "));
     if let Some(installed) = &info.installed {
         let how = if installed.lazy { ", lazily" } else { "" };
         fact("installed", format!("{}#{}{how}", installed.version, installed.variant));

@@ -46,7 +46,8 @@ async fn one(
 ) -> Result<Done, Stop> {
     // There is no question to answer: nothing that is installed runs by itself, and what a package
     // asks to be allowed is denied until somebody runs it. It is shown beforehand all the same.
-    let info = control.ask(&Info { reference: reference.to_owned() }).await?;
+    let info = control.ask(&Info { reference: reference.to_owned(), looked_at: false }).await?;
+    info.warnings.iter().for_each(|warning| session.screen.warn(warning));
     let wanted = wants(&info.release);
     if !wanted.is_empty() {
         session.screen.say(&Line::new().ink(Ink::Warn, "wants   ").text(wanted));
@@ -58,7 +59,8 @@ async fn one(
         choice: choice.clone(),
     };
     let installed = session.transfer(control, &request, args.dry_run).await?;
-    installed.warnings.iter().for_each(|warning| session.screen.warn(warning));
+    let news = installed.warnings.iter().filter(|warning| !info.warnings.contains(warning));
+    news.for_each(|warning| session.screen.warn(warning));
     let overrides = choice.profile.iter().flat_map(|profile| profile.overrides());
     Ok(Done {
         installed,

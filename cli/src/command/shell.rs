@@ -4,6 +4,7 @@ use std::{fs, io};
 
 use catalog_node::control::{Code, Failure};
 use clap::CommandFactory;
+use clap_complete::env::Shells;
 
 use crate::args::{Cli, CompletionsArgs, ManArgs};
 use crate::screen::stdout_failed;
@@ -11,9 +12,14 @@ use crate::stop::Stop;
 
 /// Prints a completion script.
 pub fn completions(args: &CompletionsArgs) -> Result<(), Stop> {
-    // Into memory first: the generator panics when its writer fails, and a pipe may be closed.
+    // The script asks this program at each press of the key, so that it knows packages too.
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "catalog", &mut script);
+    let shells = Shells::builtins();
+    if let Some(shell) = shells.completer(&args.shell.to_string()) {
+        shell
+            .write_registration("COMPLETE", "catalog", "catalog", "catalog", &mut script)
+            .map_err(stdout_failed)?;
+    }
     io::Write::write_all(&mut io::stdout().lock(), &script).map_err(stdout_failed)
 }
 

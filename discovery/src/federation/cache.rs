@@ -87,6 +87,7 @@ impl CacheKey {
             Sort::Relevance => 0,
             Sort::Recent => 1,
             Sort::Small => 2,
+            Sort::Popular => 3,
         };
         let mut conditions: Vec<String> = parts
             .conditions

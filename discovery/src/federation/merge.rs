@@ -141,7 +141,8 @@ fn age(a: &Release, b: &Release) -> Ordering {
 fn order(sort: Sort, a: &Ranked, b: &Ranked) -> Ordering {
     let size = |one: &Ranked| one.release.variants.iter().map(|variant| variant.size).min();
     let first = match sort {
-        Sort::Relevance => b.evidence.score().total_cmp(&a.evidence.score()),
+        // What is popular is only known of what is here.
+        Sort::Relevance | Sort::Popular => b.evidence.score().total_cmp(&a.evidence.score()),
         Sort::Recent => b.release.time.cmp(&a.release.time),
         Sort::Small => size(a).cmp(&size(b)),
     };

@@ -11,7 +11,7 @@ use tantivy::{DocAddress, DocSet as _, TERMINATED, Term};
 
 use crate::opened::Opened;
 use crate::ranking::asked::{Asked, List, Place};
-use crate::ranking::filtered;
+use crate::ranking::{Standing, filtered};
 use crate::silent::Silent;
 use crate::typo::{self, NameErrors, Reach};
 use crate::words::WORD_BYTES_MAX;
@@ -51,8 +51,13 @@ pub(super) struct Candidates {
 type Filter = [(Occur, Box<dyn Query>)];
 
 impl Candidates {
-    pub fn gather(opened: &Opened, asked: &Asked, filter: &Filter) -> tantivy::Result<Self> {
-        let gatherer = Gatherer { opened, asked, filter };
+    pub fn gather(
+        opened: &Opened,
+        asked: &Asked,
+        filter: &Filter,
+        standing: &Standing<'_>,
+    ) -> tantivy::Result<Self> {
+        let gatherer = Gatherer { opened, asked, filter, standing };
         let mut found = Self {
             addresses: Vec::new(),
             errors: None,
@@ -81,6 +86,7 @@ struct Gatherer<'a> {
     opened: &'a Opened,
     asked: &'a Asked,
     filter: &'a Filter,
+    standing: &'a Standing<'a>,
 }
 
 impl Gatherer<'_> {
@@ -94,6 +100,14 @@ impl Gatherer<'_> {
         let mut named = Vec::new();
         self.documents(fields.key, key, 2 * OF_ONE_NAME, &mut named)?;
         self.documents(fields.sorted_key, &self.asked.sorted_key, 2 * OF_ONE_NAME, &mut named)?;
+        if self.standing.doubts(self.opened, &named)?
+            && let Some(near) = NameErrors::find(self.opened, fields.key, key, Reach::One)?
+        {
+            // A stranger has this very name: what it may be mistaken for has to be seen as well.
+            for name in near.names.iter().take(NAMES_NEAR) {
+                self.documents(fields.key, &name.term, OF_ONE_NAME, &mut named)?;
+            }
+        }
         let begun = match key.len() {
             0..2 => Vec::new(),
             _ => typo::starting_with(self.opened, fields.key, key, NAMES_BEGUN)?,

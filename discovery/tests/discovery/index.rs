@@ -54,7 +54,7 @@ fn an_index_of_another_version_starts_over() {
     drop(index(dir.path()));
     let meta = dir.path().join("meta.json");
     let text = fs::read_to_string(&meta).unwrap();
-    let older = text.replace("catalog-index/5", "catalog-index/4");
+    let older = text.replace("catalog-index/6", "catalog-index/5");
     assert_ne!(older, text);
     fs::write(&meta, older).unwrap();
     let again = Index::open(dir.path()).unwrap();

@@ -10,4 +10,5 @@ mod hostile;
 mod index;
 mod language;
 mod mend;
+mod popular;
 mod search;

@@ -228,6 +228,7 @@ impl Blame for SearchError {
     fn blame(&self) -> Failure {
         match self {
             Self::Store(error) => error.blame(),
+            Self::Lookup(error) => error.blame(),
             error => Failure::of(Code::STORE_BROKEN, error)
                 .hint("delete the folder cache/index: it is built anew from the store"),
         }

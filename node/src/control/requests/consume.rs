@@ -36,7 +36,7 @@ pub struct Search {
     pub limit: usize,
     /// Passes over the first so many.
     pub offset: usize,
-    /// `relevance`, `recent` or `small`.
+    /// `relevance`, `popular`, `recent` or `small`.
     #[serde(default)]
     pub sort: Option<String>,
     /// The last word also stands for what begins so.
@@ -45,6 +45,9 @@ pub struct Search {
     /// Says of each package why it stands where it does.
     #[serde(default)]
     pub explain: bool,
+    /// Finds what is like this package instead of words.
+    #[serde(default)]
+    pub like: Option<String>,
     /// Counts so many values of each facet.
     #[serde(default)]
     pub facets: usize,
@@ -69,6 +72,21 @@ impl Request for Search {
 }
 
 impl Search {
+    /// What is like a package, when that is asked for.
+    async fn alike(&self, node: &Node) -> Option<Result<Found, Failure>> {
+        let like = self.like.as_deref()?;
+        let fits = self.fits.as_ref().map(|fits| match fits {
+            Fits::Here => node.profile().clone(),
+            Fits::On(profile) => profile.as_ref().clone(),
+        });
+        let reference = match reference(like) {
+            Ok(reference) => reference,
+            Err(failure) => return Some(Err(failure)),
+        };
+        let found = node.like(&reference, fits, self.limit).await;
+        Some(found.map_err(|error| error.blame()))
+    }
+
     fn of(self, node: &Node) -> Result<search::Search, Failure> {
         let mut search = node.search(self.text).limit(self.limit).offset(self.offset);
         if let Some(kind) = &self.kind {
@@ -100,6 +118,9 @@ impl Search {
 
 impl Answer for Search {
     async fn answer(self, node: &Node) -> Result<Found, Failure> {
+        if let Some(alike) = self.alike(node).await {
+            return alike;
+        }
         self.of(node)?.await.map_err(|error| error.blame())
     }
 }
@@ -120,6 +141,9 @@ impl LongRequest for SearchLive {
 
 impl AnswerAtLength for SearchLive {
     async fn answer(self, node: Node, reporter: Reporter) -> Result<Found, Failure> {
+        if let Some(alike) = self.0.alike(&node).await {
+            return alike;
+        }
         let search = self.0.of(&node)?.progress(move |found| reporter.report(found));
         search.await.map_err(|error| error.blame())
     }
@@ -132,7 +156,7 @@ fn reach_of(text: &str) -> Result<Reach, Failure> {
 
 fn sort_of(text: &str) -> Result<Sort, Failure> {
     read("an order", text, Code::USAGE)
-        .map_err(|failure| failure.hint("relevance, recent or small"))
+        .map_err(|failure| failure.hint("relevance, popular, recent or small"))
 }
 
 pub(super) fn kind_of(text: &str) -> Result<PackageKind, Failure> {
@@ -146,6 +170,9 @@ pub(super) fn kind_of(text: &str) -> Result<PackageKind, Failure> {
 pub struct Info {
     /// The package.
     pub reference: String,
+    /// Whether a person looks at it, who may want to know what goes with it.
+    #[serde(default)]
+    pub looked_at: bool,
 }
 
 impl Request for Info {
@@ -155,7 +182,12 @@ impl Request for Info {
 
 impl Answer for Info {
     async fn answer(self, node: &Node) -> Result<info::Info, Failure> {
-        node.info(&reference(&self.reference)?).await.map_err(|error| error.blame())
+        let info = node.info(&reference(&self.reference)?).await;
+        let mut info = info.map_err(|error| error.blame())?;
+        if self.looked_at {
+            info.goes_with = node.goes_with(&info.release).await;
+        }
+        Ok(info)
     }
 }
 

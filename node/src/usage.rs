@@ -1,0 +1,97 @@
+//! Keeps count of what is used on this machine, in a file of its own.
+//!
+//! The counts order search results here and go nowhere: no message carries them. They are written
+//! whole, beside the old ones, and swapped in; a file that cannot be read starts over, because
+//! losing it costs a little order and nothing else.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use catalog::release::PackageId;
+use catalog_discovery::{USAGE_BYTES_MAX, Usage, Use};
+use tracing::debug;
+
+use crate::node::{Inner, now};
+
+/// The counts, read by the first who asks.
+#[derive(Debug)]
+pub(crate) struct Counts {
+    path: PathBuf,
+    usage: Mutex<Option<Usage>>,
+}
+
+impl Counts {
+    pub fn at(path: PathBuf) -> Self {
+        Self { path, usage: Mutex::new(None) }
+    }
+
+    /// How warm each package that is used here is, from above 0 to 1.
+    pub fn warmth(&self) -> Vec<(PackageId, f32)> {
+        self.with(|usage| {
+            let all = usage.warmth(now());
+            all.map(|(package, warmth)| (package.clone(), warmth)).collect()
+        })
+    }
+
+    fn note(&self, package: &PackageId, used: Use) -> io::Result<()> {
+        let bytes = self.with(|usage| {
+            usage.note(package, used, now());
+            usage.encode()
+        });
+        let fresh = self.path.with_extension("new");
+        fs::write(&fresh, bytes)?;
+        fs::rename(&fresh, &self.path)
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Usage) -> T) -> T {
+        let mut usage = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
+        work(usage.get_or_insert_with(|| read(&self.path)))
+    }
+}
+
+fn read(path: &Path) -> Usage {
+    let small = fs::metadata(path).is_ok_and(|meta| meta.len() <= USAGE_BYTES_MAX as u64);
+    let bytes = if small { fs::read(path).unwrap_or_default() } else { Vec::new() };
+    Usage::decode(&bytes).unwrap_or_else(|error| {
+        debug!("no counts of use in {}: {error}", path.display());
+        Usage::default()
+    })
+}
+
+impl Inner {
+    /// Counts a use. What it was counted for has happened, whether it can be counted or not.
+    pub(crate) fn used(&self, package: &PackageId, used: Use) {
+        if let Err(error) = self.counts.note(package, used) {
+            debug!("a use could not be counted: {error}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use catalog::identity::PublisherId;
+
+    fn package(name: &str) -> PackageId {
+        let publisher = PublisherId::of_inception(b"acme");
+        PackageId { publisher, name: name.parse().unwrap() }
+    }
+
+    #[test]
+    fn counts_are_there_after_a_restart_and_damage_starts_them_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("usage");
+        let counts = Counts::at(path.clone());
+        assert_eq!(counts.warmth(), []);
+        counts.note(&package("graphdb"), Use::Installed).unwrap();
+        let again = Counts::at(path.clone());
+        assert_eq!(again.warmth().len(), 1);
+        fs::write(&path, "something else").unwrap();
+        let over = Counts::at(path.clone());
+        assert_eq!(over.warmth(), []);
+        over.note(&package("notes"), Use::Looked).unwrap();
+        assert_eq!(Counts::at(path).warmth()[0].0, package("notes"));
+    }
+}
