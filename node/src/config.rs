@@ -256,6 +256,11 @@ impl NodeConfig {
         self.home.state.join("port")
     }
 
+    /// Who was caught sending wrong bytes.
+    pub fn bans_path(&self) -> PathBuf {
+        self.home.state.join("bans")
+    }
+
     /// The control socket.
     pub fn socket_path(&self) -> PathBuf {
         self.home.runtime.join("control.sock")

@@ -159,7 +159,7 @@ impl NodeBuilder {
             links: Links::default(),
             fetching: Turns::default(),
             arriving: Claims::default(),
-            experience: Experience::default(),
+            experience: Experience::open(config.bans_path(), now()),
             pulling: Turns::default(),
             waiting: Waiting::default(),
             lan: LanNodes::default(),

@@ -50,6 +50,16 @@ pub(crate) struct Health {
 }
 
 impl Health {
+    /// Of one that is banned for so long from the beginning of time; never longer than for [`BAN`].
+    pub(crate) fn banned(left: Duration) -> Self {
+        Self { banned_until: Some(left.min(BAN)), ..Self::default() }
+    }
+
+    /// Until when it is banned, if it ever was.
+    pub(crate) fn banned_until(&self) -> Option<Duration> {
+        self.banned_until
+    }
+
     /// Notes that a request was answered well.
     pub(crate) fn succeeded(&mut self) {
         self.errors *= 1.0 - ERROR_WEIGHT;
