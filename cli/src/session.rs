@@ -79,7 +79,7 @@ impl Session {
         let settings = &self.settings;
         Limits {
             total: settings.parsed("upload.limit").unwrap_or_default(),
-            peer: settings.parsed("upload.limit-per-peer").unwrap_or_default(),
+            peer: settings.parsed("upload.limit_per_peer").unwrap_or_default(),
             burst: settings.parsed("upload.burst").unwrap_or(shaping::BURST),
         }
     }

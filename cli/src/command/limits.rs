@@ -41,7 +41,7 @@ impl Now {
         let shaping::Limits { total, peer, burst } = self.limits;
         [
             ("upload, all peers", "upload.limit", total.to_string()),
-            ("upload, each peer", "upload.limit-per-peer", peer.to_string()),
+            ("upload, each peer", "upload.limit_per_peer", peer.to_string()),
             ("at once after a silence", "upload.burst", burst.to_string()),
         ]
     }

@@ -183,7 +183,7 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Rate,
     },
     Key {
-        name: "upload.limit-per-peer",
+        name: "upload.limit_per_peer",
         env: "CATALOG_UPLOAD_LIMIT_PER_PEER",
         default: Some("none"),
         in_project: false,

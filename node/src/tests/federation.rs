@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use catalog::identity::Identity;
@@ -13,7 +14,6 @@ use catalog_sync::view::Selection;
 use tempfile::TempDir;
 
 use super::fixture::{Machine, reference, simple};
-use crate::control::{Control, requests};
 use crate::endpoint::Net;
 use crate::node::now;
 use crate::protocol::message::{Hello, Request, StoreState, Welcome};
@@ -24,6 +24,8 @@ use crate::{Node, NodeConfig, talk};
 
 /// Long enough for a loaded machine; tests that wait for it to pass use a short one.
 const PATIENT: Duration = Duration::from_secs(20);
+/// What a peer that never answers may cost a test: enough for those that do.
+const ENOUGH: Duration = Duration::from_secs(6);
 
 impl Machine {
     /// A node that takes nothing from peers but what must not wait.
@@ -82,11 +84,11 @@ async fn what_is_here_is_shown_at_once_and_gets_better_as_peers_answer() {
     c.publish(simple(c.dir.path(), "graphnotes", "1.0.0", 9)).await;
     let silent = Odd::new(76, 2, Manner::Silent).await;
     silent.join(&c).await;
-    let control = Control::local(c.node.clone());
-    let search = requests::Search { text: "graphdb graphnotes".to_owned(), ..Default::default() };
-    let request = requests::SearchLive(requests::Search { limit: 20, ..search });
-    let mut pages = Vec::new();
-    let last = control.follow(&request, |page| pages.push(page)).await.unwrap();
+    let shown = Arc::new(Mutex::new(Vec::new()));
+    let show = shown.clone();
+    let search = c.node.search("graphdb graphnotes").within(ENOUGH);
+    let last = search.progress(move |page| show.lock().unwrap().push(page)).await.unwrap();
+    let pages = std::mem::take(&mut *shown.lock().unwrap());
     let here = ("graphnotes".to_owned(), vec![]);
     assert_eq!(rows(&pages[0]), std::slice::from_ref(&here));
     assert_eq!(coverage(&pages[0]), Some((3, 0, 0)));
@@ -139,7 +141,7 @@ async fn known_peers_without_a_connection_are_asked_when_all_are() {
     let here = c.look_for("graphdb").await;
     assert_eq!((rows(&here), coverage(&here)), (vec![], None), "nobody is connected");
     b.node.shutdown().await.unwrap();
-    let search = c.node.search("graphdb").peers(Reach::All).within(Duration::from_secs(3));
+    let search = c.node.search("graphdb").peers(Reach::All).within(ENOUGH);
     let found = search.await.unwrap();
     assert_eq!(rows(&found), [("graphdb".to_owned(), vec![a.node.id()])]);
     assert_eq!(coverage(&found), Some((2, 1, 0)));
