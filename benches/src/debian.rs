@@ -2,14 +2,11 @@
 
 mod lists;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use catalog::release::{MirrorHints, Release};
-use catalog::{
-    ByteSize, Digest, PackageKind, PackageName, Permission, PublisherId, Resources, Timestamp,
-    Variant,
-};
-use semver::Version;
+use catalog::release::Release;
+use catalog::{ByteSize, Digest, PackageName, PublisherId, Timestamp, Variant};
+use catalog_tests::releases;
 
 pub use lists::{LISTS, Package, packages, releases, releases_with_wishes};
 
@@ -50,36 +47,16 @@ pub struct Content {
 /// A first release with one variant for any machine; what it says of itself is left out.
 pub fn plain(publisher: PublisherId, name: PackageName, content: Content) -> Release {
     let variant = Variant {
-        id: "generic".parse().unwrap(),
-        requires: BTreeMap::new(),
-        prefers: BTreeMap::new(),
-        resources: Resources::default(),
-        fallback: false,
-        quality: 50,
         root: content.root,
         tree: Digest::of(content.root.as_bytes()),
         size: content.size,
-        files: 1,
+        ..releases::variant("generic")
     };
     Release {
-        publisher,
-        seq: 1,
         time: MADE,
-        name,
-        version: Version::new(1, 0, 0),
-        kind: PackageKind::Service,
         summary: String::new(),
         license: "GPL-2.0-or-later".to_owned(),
-        keywords: Vec::new(),
-        tags: Vec::new(),
-        provides: Vec::new(),
-        dependencies: Vec::new(),
-        capabilities: BTreeMap::new(),
-        permission: Permission::Public,
-        mirror: MirrorHints::default(),
-        description: None,
-        provenance: None,
         variants: vec![variant],
-        extensions: BTreeMap::new(),
+        ..releases::release(publisher, name.as_str())
     }
 }

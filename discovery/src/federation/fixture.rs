@@ -1,14 +1,12 @@
 //! Publishers who sign, and what honest peers answer.
 
-use std::collections::BTreeMap;
-
+use catalog::Timestamp;
 use catalog::identity::{Identity, PublisherId};
-use catalog::permission::{NodeId, Permission};
-use catalog::release::{MirrorHints, PackageKind, Release};
+use catalog::permission::NodeId;
+use catalog::release::Release;
 use catalog::signature::SecretKey;
 use catalog::statement::{SealedStatement, Statement};
-use catalog::variant::{Resources, Variant};
-use catalog::{ByteSize, Digest, Timestamp};
+use catalog_tests::releases;
 
 use crate::federation::answer::Answer;
 
@@ -35,27 +33,7 @@ impl Signer {
     }
 
     pub fn release(&self, name: &str, version: &str) -> Release {
-        Release {
-            publisher: self.publisher(),
-            seq: 1,
-            time: Timestamp::from_millis(1_800_000_000_000),
-            name: name.parse().unwrap(),
-            version: version.parse().unwrap(),
-            kind: PackageKind::Service,
-            summary: format!("The {name} package"),
-            license: "MIT".to_owned(),
-            keywords: Vec::new(),
-            tags: Vec::new(),
-            provides: Vec::new(),
-            dependencies: Vec::new(),
-            capabilities: BTreeMap::new(),
-            permission: Permission::Public,
-            mirror: MirrorHints::default(),
-            description: None,
-            provenance: None,
-            variants: vec![variant()],
-            extensions: BTreeMap::new(),
-        }
+        Release { version: version.parse().unwrap(), ..releases::release(self.publisher(), name) }
     }
 
     /// An honest answer with version 1.0.0 of these packages.
@@ -63,21 +41,6 @@ impl Signer {
         let releases = names.iter().map(|name| self.seal(&self.release(name, "1.0.0")));
         let releases = releases.collect();
         Answer { inceptions: vec![self.inception()], releases, counts: None }
-    }
-}
-
-fn variant() -> Variant {
-    Variant {
-        id: "anywhere".parse().unwrap(),
-        requires: BTreeMap::new(),
-        prefers: BTreeMap::new(),
-        resources: Resources::default(),
-        fallback: false,
-        quality: 50,
-        root: Digest::of(b"root"),
-        tree: Digest::of(b"tree"),
-        size: ByteSize::bytes(1),
-        files: 1,
     }
 }
 

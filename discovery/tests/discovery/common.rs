@@ -1,14 +1,12 @@
 //! A small catalog to search in.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use catalog::identity::PublisherId;
-use catalog::permission::Permission;
-use catalog::release::{MirrorHints, PackageKind, Release, ReleaseId};
-use catalog::variant::{Resources, Variant};
-use catalog::{ByteSize, Digest, Timestamp};
+use catalog::release::{PackageKind, Release, ReleaseId};
 use catalog_discovery::{Cursor, Doc, Found, Index, Query};
+
+pub use catalog_tests::releases::{release, variant};
 
 /// Name, summary, keywords, description.
 pub const PACKAGES: &[(&str, &str, &[&str], &str)] = &[
@@ -39,45 +37,6 @@ pub fn acme() -> PublisherId {
 
 pub fn other() -> PublisherId {
     PublisherId::of_inception(b"other")
-}
-
-pub fn release(publisher: PublisherId, name: &str) -> Release {
-    Release {
-        publisher,
-        seq: 1,
-        time: Timestamp::from_millis(1_800_000_000_000),
-        name: name.parse().unwrap(),
-        version: semver::Version::new(1, 0, 0),
-        kind: PackageKind::Service,
-        summary: format!("The {name} package"),
-        license: "MIT".to_owned(),
-        keywords: Vec::new(),
-        tags: Vec::new(),
-        provides: Vec::new(),
-        dependencies: Vec::new(),
-        capabilities: BTreeMap::new(),
-        permission: Permission::Public,
-        mirror: MirrorHints::default(),
-        description: None,
-        provenance: None,
-        variants: vec![variant("anywhere")],
-        extensions: BTreeMap::new(),
-    }
-}
-
-pub fn variant(id: &str) -> Variant {
-    Variant {
-        id: id.parse().unwrap(),
-        requires: BTreeMap::new(),
-        prefers: BTreeMap::new(),
-        resources: Resources::default(),
-        fallback: false,
-        quality: 50,
-        root: Digest::of(b"root"),
-        tree: Digest::of(b"tree"),
-        size: ByteSize::bytes(1),
-        files: 1,
-    }
 }
 
 pub fn packages() -> Vec<Release> {

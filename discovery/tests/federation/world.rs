@@ -1,21 +1,21 @@
 //! Twenty peers in one process: what they hold, how fast they are, and how they lie.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::time::Duration;
 
+use catalog::Timestamp;
 use catalog::identity::Identity;
-use catalog::permission::{NodeId, Permission};
-use catalog::release::{MirrorHints, PackageKind, Release, ReleaseId};
+use catalog::permission::NodeId;
+use catalog::release::{Release, ReleaseId};
 use catalog::signature::SecretKey;
 use catalog::statement::{SealedStatement, Statement};
-use catalog::variant::{Resources, Variant};
-use catalog::{ByteSize, Digest, Timestamp};
 use catalog_discovery::federation::{
     Answer, Budgets, Collections, Counts, Coverage, Event, Inquiry, Judge, Opened, Order, Question,
     Ranked, Reach, Target, gather, merge,
 };
 use catalog_discovery::{Cursor, Doc, Evidence, Index, Query, Sort, Weigher};
+use catalog_tests::dice::Dice;
+use catalog_tests::releases;
 use tempfile::TempDir;
 
 const WORDS: [&str; 48] = [
@@ -26,30 +26,11 @@ const WORDS: [&str; 48] = [
     "museum", "poetry", "physics", "algebra", "genome", "protein", "crystal", "compiler", "linker",
 ];
 
-/// Chance that can be repeated: splitmix64.
-#[derive(Clone)]
-pub struct Dice(pub u64);
-
-impl Dice {
-    pub fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn pick(&mut self, range: Range<u64>) -> u64 {
-        range.start + self.roll() % (range.end - range.start)
-    }
-
-    fn words(&mut self, count: usize) -> String {
-        // Squared, so that some words are common and some are rare.
-        let most = WORDS.len() as u64;
-        let word =
-            |dice: &mut Self| WORDS[(dice.pick(0..most) * dice.pick(0..most) / most) as usize];
-        (0..count).map(|_| word(self)).collect::<Vec<_>>().join(" ")
-    }
+/// So many words; some are common and some are rare, since two numbers are multiplied.
+fn words(dice: &mut Dice, count: usize) -> String {
+    let most = WORDS.len() as u64;
+    let word = |dice: &mut Dice| WORDS[(dice.pick(0..most) * dice.pick(0..most) / most) as usize];
+    (0..count).map(|_| word(dice)).collect::<Vec<_>>().join(" ")
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +87,7 @@ fn indexed<'r>(releases: impl Iterator<Item = (&'r ReleaseId, &'r Release)>) -> 
 impl World {
     /// `manners` says how many peers there are, and what each is like.
     pub fn new(seed: u64, packages: usize, manners: &[Manner]) -> Self {
-        let mut dice = Dice(seed);
+        let mut dice = Dice::new(seed);
         let key = |byte| SecretKey::from_bytes(&[byte; 32]);
         let time = Timestamp::from_millis(1_800_000_000_000);
         let publishers: Vec<Identity> =
@@ -115,10 +96,10 @@ impl World {
         let mut sealed = BTreeMap::new();
         for number in 0..packages {
             let by = &publishers[number % publishers.len()];
-            let name = dice.words(2).replace(' ', "-");
+            let name = words(&mut dice, 2).replace(' ', "-");
             let release = Release {
-                description: Some(dice.words(14)),
-                ..release(by, &format!("{name}-{number}"), &dice.words(6))
+                description: Some(words(&mut dice, 14)),
+                ..release(by, &format!("{name}-{number}"), &words(&mut dice, 6))
             };
             let seal = SealedStatement::seal(&Statement::Release(release.clone()), by.key());
             let seal = seal.unwrap();
@@ -151,7 +132,7 @@ impl World {
     /// Some words that a package was made of.
     pub fn words(&mut self) -> String {
         let count = self.dice.pick(1..4) as usize;
-        self.dice.words(count)
+        words(&mut self.dice, count)
     }
 
     /// Whether a publisher really signed this.
@@ -273,36 +254,5 @@ impl Judge for Ours {
 }
 
 fn release(by: &Identity, name: &str, summary: &str) -> Release {
-    Release {
-        publisher: by.publisher(),
-        seq: 1,
-        time: Timestamp::from_millis(1_800_000_000_000),
-        name: name.parse().unwrap(),
-        version: semver::Version::new(1, 0, 0),
-        kind: PackageKind::Service,
-        summary: summary.to_owned(),
-        license: "MIT".to_owned(),
-        keywords: Vec::new(),
-        tags: Vec::new(),
-        provides: Vec::new(),
-        dependencies: Vec::new(),
-        capabilities: BTreeMap::new(),
-        permission: Permission::Public,
-        mirror: MirrorHints::default(),
-        description: None,
-        provenance: None,
-        variants: vec![Variant {
-            id: "anywhere".parse().unwrap(),
-            requires: BTreeMap::new(),
-            prefers: BTreeMap::new(),
-            resources: Resources::default(),
-            fallback: false,
-            quality: 50,
-            root: Digest::of(b"root"),
-            tree: Digest::of(b"tree"),
-            size: ByteSize::bytes(1),
-            files: 1,
-        }],
-        extensions: BTreeMap::new(),
-    }
+    Release { summary: summary.to_owned(), ..releases::release(by.publisher(), name) }
 }

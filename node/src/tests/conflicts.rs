@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use catalog::identity::Inception;
-use catalog::permission::Permission;
 use catalog::reference::Reference;
-use catalog::release::{MirrorHints, PackageId, PackageKind, Release};
+use catalog::release::{PackageId, Release};
 use catalog::statement::{ChannelMove, SealedStatement, Statement};
 use catalog::store::{Incoming, LookupError};
-use catalog::variant::{Resources, Variant};
-use catalog::{ByteSize, Digest, PublicKey, SecretKey, Timestamp};
+use catalog::variant::Variant;
+use catalog::{Digest, PublicKey, SecretKey, Timestamp};
+use catalog_tests::releases;
 
 use crate::conflicts::{About, ResolveError, Verdict};
 use crate::{Node, NodeConfig};
@@ -39,38 +39,13 @@ impl Team {
 
     fn release_of(&mut self, key: usize, seq: u64, version: &str, root: Digest) {
         let (publisher, name) = (self.package.publisher, self.package.name.clone());
-        let variant = Variant {
-            id: "any".parse().unwrap(),
-            requires: BTreeMap::new(),
-            prefers: BTreeMap::new(),
-            resources: Resources::default(),
-            fallback: false,
-            quality: 50,
-            root,
-            tree: root,
-            size: ByteSize::bytes(1),
-            files: 1,
-        };
+        let variant = Variant { root, tree: root, ..releases::variant("any") };
         let release = Release {
-            publisher,
             seq,
             time: NOW,
-            name,
             version: version.parse().unwrap(),
-            kind: PackageKind::Client,
-            summary: "stores graphs".to_owned(),
-            license: "MIT".to_owned(),
-            keywords: Vec::new(),
-            tags: Vec::new(),
-            provides: Vec::new(),
-            dependencies: Vec::new(),
-            capabilities: BTreeMap::new(),
-            permission: Permission::Public,
-            mirror: MirrorHints::default(),
-            description: None,
-            provenance: None,
             variants: vec![variant],
-            extensions: BTreeMap::new(),
+            ..releases::release(publisher, name.as_str())
         };
         self.seal(key, &Statement::Release(release));
     }

@@ -202,9 +202,11 @@ async fn a_cursor_that_promises_too_much_is_found_out_with_a_peer_that_only_serv
 
 /// Waits for what other tasks bring about.
 pub(crate) async fn until(holds: impl AsyncFn() -> bool) {
+    // Not as often as it can be: what is waited for needs the processor, too.
+    let mut looks = tokio::time::interval(Duration::from_millis(10));
     let waiting = async {
         while !holds().await {
-            tokio::task::yield_now().await;
+            looks.tick().await;
         }
     };
     tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("it comes about");

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use catalog_tests::dice::Dice;
+
 use super::super::{Packets, Reading};
 
 /// A way to fail, and how long it takes to come.
@@ -40,7 +42,7 @@ pub struct Provider {
 
 impl Provider {
     pub fn new(seed: u64) -> Self {
-        let mut chance = Chance(seed);
+        let mut chance = Chance(Dice::new(seed));
         Self {
             load: chance.between(0.2, 0.7),
             base_s: chance.between(0.01, 0.1),
@@ -149,15 +151,12 @@ impl Provider {
     }
 }
 
-/// Chance that a seed repeats: splitmix64 (Steele, Lea and Flood, 2014).
-struct Chance(u64);
+/// Chance that a seed repeats, in the shapes that a life needs.
+struct Chance(Dice);
 
 impl Chance {
     fn unit(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+        (self.0.roll() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     fn between(&mut self, min: f64, max: f64) -> f64 {
