@@ -209,5 +209,5 @@ pub(crate) async fn until(holds: impl AsyncFn() -> bool) {
             looks.tick().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("it comes about");
+    tokio::time::timeout(Duration::from_secs(180), waiting).await.expect("it comes about");
 }
