@@ -71,6 +71,7 @@ impl Session {
             config = config.located_in(region);
         }
         let config = config.limit_upload(self.upload_limits());
+        let config = config.count_usage(self.settings.is_on("usage.count"));
         let config = config.announce(self.settings.is_on("node.announce"));
         config.lan_discovery(self.settings.is_on("node.lan"))
     }

@@ -63,6 +63,7 @@ pub struct NodeConfig {
     name: Option<NodeName>,
     region: Option<Region>,
     upload: Limits,
+    counts_usage: bool,
 }
 
 impl NodeConfig {
@@ -81,6 +82,7 @@ impl NodeConfig {
             name: None,
             region: None,
             upload: Limits::default(),
+            counts_usage: true,
         }
     }
 
@@ -158,6 +160,18 @@ impl NodeConfig {
     pub fn limit_upload(mut self, limits: Limits) -> Self {
         self.upload = limits;
         self
+    }
+
+    /// Whether what is used here is counted, for the order of results here. It is unless this
+    /// says no; then what was counted before is forgotten, too.
+    pub fn count_usage(mut self, on: bool) -> Self {
+        self.counts_usage = on;
+        self
+    }
+
+    /// Whether what is used here is counted.
+    pub fn counts_usage(&self) -> bool {
+        self.counts_usage
     }
 
     /// How fast contents are sent to peers at first.

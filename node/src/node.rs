@@ -168,7 +168,7 @@ impl NodeBuilder {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             started: Instant::now(),
-            counts: usage::Counts::at(config.usage_path()),
+            counts: usage::Counts::open(config.usage_path(), config.counts_usage()),
             torn: Mutex::default(),
             identity: RwLock::new(identity),
             profile: OnceLock::new(),

@@ -2,7 +2,7 @@
 //!
 //! The counts order search results here and go nowhere: no message carries them. They are written
 //! whole, beside the old ones, and swapped in; a file that cannot be read starts over, because
-//! losing it costs a little order and nothing else.
+//! losing it costs a little order and nothing else. Who wants no counts has none, and no file.
 
 use std::fs;
 use std::io;
@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use catalog::release::PackageId;
 use catalog_discovery::{USAGE_BYTES_MAX, Usage, Use};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::node::{Inner, now};
 
@@ -19,16 +19,27 @@ use crate::node::{Inner, now};
 #[derive(Debug)]
 pub(crate) struct Counts {
     path: PathBuf,
+    on: bool,
     usage: Mutex<Option<Usage>>,
 }
 
 impl Counts {
-    pub fn at(path: PathBuf) -> Self {
-        Self { path, usage: Mutex::new(None) }
+    /// Those in this file; if counting is not `on`, none, and what was counted is forgotten.
+    pub fn open(path: PathBuf, on: bool) -> Self {
+        if !on
+            && let Err(error) = fs::remove_file(&path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            warn!("the counts of use in {} cannot be removed: {error}", path.display());
+        }
+        Self { path, on, usage: Mutex::new(None) }
     }
 
     /// How warm each package that is used here is, from above 0 to 1.
     pub fn warmth(&self) -> Vec<(PackageId, f32)> {
+        if !self.on {
+            return Vec::new();
+        }
         self.with(|usage| {
             let all = usage.warmth(now());
             all.map(|(package, warmth)| (package.clone(), warmth)).collect()
@@ -36,6 +47,9 @@ impl Counts {
     }
 
     fn note(&self, package: &PackageId, used: Use) -> io::Result<()> {
+        if !self.on {
+            return Ok(());
+        }
         let bytes = self.with(|usage| {
             usage.note(package, used, now());
             usage.encode()
@@ -83,15 +97,25 @@ mod tests {
     fn counts_are_there_after_a_restart_and_damage_starts_them_over() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("usage");
-        let counts = Counts::at(path.clone());
+        let counts = Counts::open(path.clone(), true);
         assert_eq!(counts.warmth(), []);
         counts.note(&package("graphdb"), Use::Installed).unwrap();
-        let again = Counts::at(path.clone());
+        let again = Counts::open(path.clone(), true);
         assert_eq!(again.warmth().len(), 1);
         fs::write(&path, "something else").unwrap();
-        let over = Counts::at(path.clone());
+        let over = Counts::open(path.clone(), true);
         assert_eq!(over.warmth(), []);
         over.note(&package("notes"), Use::Looked).unwrap();
-        assert_eq!(Counts::at(path).warmth()[0].0, package("notes"));
+        assert_eq!(Counts::open(path, true).warmth()[0].0, package("notes"));
+    }
+    #[test]
+    fn who_wants_no_counts_has_none_and_no_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("usage");
+        Counts::open(path.clone(), true).note(&package("graphdb"), Use::Installed).unwrap();
+        let off = Counts::open(path.clone(), false);
+        off.note(&package("notes"), Use::Installed).unwrap();
+        assert_eq!(off.warmth(), []);
+        assert!(!path.exists());
     }
 }

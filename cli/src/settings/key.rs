@@ -190,6 +190,14 @@ pub static KEYS: &[Key] = &[
         about: "how much each peer is sent in a second",
         kind: Kind::Rate,
     },
+    Key {
+        name: "usage.count",
+        env: "CATALOG_USAGE_COUNT",
+        default: Some("true"),
+        in_project: false,
+        about: "whether uses are counted here, for the order of results; no count leaves this machine",
+        kind: Kind::Switch,
+    },
 ];
 
 impl Key {
