@@ -135,9 +135,7 @@ impl Node {
         let found = self.find(reference).await?;
         let (store, package) = (&self.0.store, &found.package);
         let release = self.0.release(&found.row.id)?;
-        let publishers = store.publishers()?;
-        let publisher = publishers.iter().find(|row| row.id == package.publisher);
-        let trust = publisher.map(|row| row.trust);
+        let trust = store.publisher(&package.publisher)?.map(|row| row.trust);
         let mut held = Vec::new();
         for variant in &release.variants {
             let root = variant.root;
@@ -193,18 +191,20 @@ impl Node {
     /// # Errors
     /// [`StoreError`] when they cannot be read.
     pub async fn publishers(&self) -> Result<Vec<PublisherInfo>, StoreError> {
-        let rows = self.0.store.publishers()?.into_iter();
+        let store = &self.0.store;
         let own = self.publisher();
-        Ok(rows
-            .map(|row| PublisherInfo {
+        let rows = store.publishers()?.into_iter().map(|row| {
+            let inception = store.inception(&row.id)?;
+            Ok(PublisherInfo {
                 id: row.id,
                 fingerprint: row.id.fingerprint(),
                 petname: row.petname,
-                alias: row.inception.as_ref().and_then(|inception| inception.alias().cloned()),
+                alias: inception.and_then(|inception| inception.alias().cloned()),
                 own: own == Some(row.id),
                 since: row.since,
             })
-            .collect())
+        });
+        rows.collect()
     }
 }
 

@@ -16,7 +16,7 @@ use catalog::permission::NodeId;
 use catalog::profile::Profile;
 use catalog::release::{PackageId, PackageKind, ReleaseId};
 use catalog::resolve::Fit;
-use catalog::store::{LookupError, StoreError, Trust};
+use catalog::store::{LookupError, Store, StoreError, Trust};
 pub use catalog_discovery::Sort;
 use catalog_discovery::federation::DEADLINE;
 pub use catalog_discovery::federation::Reach;
@@ -272,14 +272,14 @@ impl Search {
         let (targets, within) = (inner.targets(reach).await?, self.within);
         let (alone, own) = (targets.is_empty(), index.clone());
         let (here, asked) = blocking(move || {
-            let petnames = self.petnames()?;
+            let people = People::of(&self.node.0.store)?;
             // What is here has to be followed before its words are counted.
-            let found = own.find(&self.node.0.store, &self.query(&petnames, alone))?;
+            let found = own.find(&self.node.0.store, &self.query(&people, alone))?;
             let asked = match alone {
                 true => None,
-                false => Some(own.question(&self.query(&petnames, true))?),
+                false => Some(own.question(&self.query(&people, true))?),
             };
-            Ok::<_, SearchError>((Here { search: self, petnames, found }, asked))
+            Ok::<_, SearchError>((Here { search: self, people, found }, asked))
         })
         .await?;
         let mut found = match asked {
@@ -299,28 +299,16 @@ impl Search {
         Ok(found)
     }
 
-    fn petnames(&self) -> Result<Vec<(Petname, PublisherId)>, StoreError> {
-        let publishers = self.node.0.store.publishers()?.into_iter();
-        Ok(publishers.filter_map(|row| Some((row.petname?, row.id))).collect())
-    }
-
-    /// Publishers that the user has named, and the user's own.
-    fn known(&self) -> Vec<PublisherId> {
-        // What cannot be read favours nobody.
-        let publishers = self.node.0.store.publishers().unwrap_or_default().into_iter();
-        publishers.filter(|row| row.trust > Trust::Seen).map(|row| row.id).collect()
-    }
-
     /// The query to the index.
     ///
     /// - `page`: for the page that is wanted; otherwise for everything up to its end.
-    fn query(&self, petnames: &[(Petname, PublisherId)], page: bool) -> Query<'_> {
+    fn query(&self, people: &People, page: bool) -> Query<'_> {
         let mut query = Query::new(self.text.as_str());
         query.kind = self.kind;
         query.publisher = self.publisher;
         query.fits = self.profile();
-        query.petnames = petnames.to_vec();
-        query.known = self.known();
+        query.petnames = people.petnames.clone();
+        query.known = people.known.clone();
         query.warm = self.node.0.counts.warmth();
         query.sort = self.sort;
         query.typing = self.typing;
@@ -353,5 +341,21 @@ impl IntoFuture for Search {
 impl fmt::Debug for Search {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Search({:?})", self.text)
+    }
+}
+
+/// The publishers that mean something to the user.
+struct People {
+    petnames: Vec<(Petname, PublisherId)>,
+    /// Those that the user has named, and the user's own.
+    known: Vec<PublisherId>,
+}
+
+impl People {
+    fn of(store: &Store) -> Result<Self, StoreError> {
+        let rows = store.publishers()?;
+        let known = rows.iter().filter(|row| row.trust > Trust::Seen).map(|row| row.id).collect();
+        let petnames = rows.into_iter().filter_map(|row| Some((row.petname?, row.id))).collect();
+        Ok(Self { petnames, known })
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use catalog::identity::PublisherId;
 use catalog::permission::{NodeId, Reader};
-use catalog::statement::{SealedStatement, StatementKind};
-use catalog::store::{LogId, Store, StoreError};
+use catalog::statement::{SealedStatement, StatementId};
+use catalog::store::Store;
 use catalog_discovery::federation::{Answer, Question};
 use catalog_discovery::{FollowError, Index};
 use iroh::endpoint::SendStream;
@@ -78,7 +78,8 @@ fn found(
         let known = inceptions.contains_key(&header.publisher);
         let inception = match known {
             true => None,
-            false => inception(store, &header.publisher)?,
+            // A publisher's id is the id of its first statement.
+            false => store.statement(&StatementId::from_digest(*header.publisher.digest()))?,
         };
         if !known && inception.is_none() {
             continue;
@@ -93,22 +94,4 @@ fn found(
     }
     answer.inceptions = inceptions.into_values().collect();
     Ok(answer)
-}
-
-/// The first statement of a publisher, as it was sealed.
-fn inception(
-    store: &Store,
-    publisher: &PublisherId,
-) -> Result<Option<SealedStatement>, StoreError> {
-    let row = store.publisher(publisher)?;
-    let Some(inception) = row.and_then(|row| row.inception) else { return Ok(None) };
-    for key in inception.keys() {
-        let log = LogId { publisher: *publisher, key: *key };
-        let first = store.statements_at(&log, 0)?;
-        let sealed = first.into_iter().find(|sealed| sealed.kind() == StatementKind::Inception);
-        if sealed.is_some() {
-            return Ok(sealed);
-        }
-    }
-    Ok(None)
 }

@@ -5,17 +5,16 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use catalog::identity::PublisherId;
-use catalog::name::Petname;
 use catalog::profile::Profile;
 use catalog::release::{PackageId, Release, ReleaseId};
 use catalog::resolve::{Fit, Preference, resolve};
-use catalog::store::{Store, StoreError, Trust, VersionRow};
+use catalog::store::{Store, StoreError, VersionRow};
 use catalog_discovery::federation::{Counts, Judge, Question, Ranked, merge};
 use catalog_discovery::{Evidence, Index, Marks, Weigher};
 
 use tokio::sync::watch;
 
-use super::{Asked, Clue, Facets, Found, Hit, Matched, OnProgress, Search, SearchError};
+use super::{Asked, Clue, Facets, Found, Hit, Matched, OnProgress, People, Search, SearchError};
 use crate::blocking::blocking;
 use crate::federation::Told;
 use crate::reindex::Rebuilt;
@@ -24,7 +23,7 @@ use crate::shown;
 /// What was found here.
 pub(super) struct Here {
     pub search: Search,
-    pub petnames: Vec<(Petname, PublisherId)>,
+    pub people: People,
     pub found: catalog_discovery::Found,
 }
 
@@ -65,8 +64,8 @@ impl Pages {
 impl Here {
     /// The page when nobody else was asked: what the index gave is the page.
     pub fn alone(self) -> Result<Found, StoreError> {
-        let Self { search, petnames, found } = self;
-        let mut marks = Marks::of(&search.query(&petnames, true));
+        let Self { search, people, found } = self;
+        let mut marks = Marks::of(&search.query(&people, true));
         let hits = found.hits.into_iter().map(|hit| {
             let (score, evidence) = (hit.score, hit.evidence);
             search.show(&mut marks, hit.id, &hit.release, hit.fit, (score, evidence))
@@ -91,14 +90,13 @@ impl Here {
         question: &Question,
         told: &Told,
     ) -> Result<Found, SearchError> {
-        let Self { search, petnames, found } = self;
+        let Self { search, people, found } = self;
         let store = &search.node.0.store;
-        let pinned = store.publishers()?.into_iter().filter(|row| row.trust == Trust::Pinned);
         let judge = OurJudge {
             store,
-            weigher: index.weigher(question, petnames)?,
+            weigher: index.weigher(question, &people.petnames)?,
             profile: search.profile(),
-            known: pinned.map(|row| row.id).chain(search.node.publisher()).collect(),
+            known: people.known.iter().copied().collect(),
         };
         let mut here = Vec::with_capacity(found.hits.len());
         for hit in &found.hits {
@@ -109,7 +107,7 @@ impl Here {
         let ranked = merge(here, &told.heard, &told.counts, sort, &judge);
         let end = search.offset.saturating_add(search.limit);
         let more = found.more || ranked.len() > end;
-        let mut marks = Marks::of(&search.query(petnames, true));
+        let mut marks = Marks::of(&search.query(people, true));
         let page = ranked.into_iter().skip(search.offset).take(search.limit);
         let hits = page.map(|one| {
             let fit = search.profile().and_then(|profile| fit(&one.release, profile));

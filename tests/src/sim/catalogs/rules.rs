@@ -116,8 +116,7 @@ impl Rule<SyncNode> for Whole {
         }
         for sealed in machine.seen().fresh() {
             let header = sealed.peek().map_err(unreadable)?;
-            let publisher = store.publisher(&header.publisher).map_err(unreadable)?;
-            let Some(inception) = publisher.and_then(|row| row.inception) else {
+            let Some(inception) = store.inception(&header.publisher).map_err(unreadable)? else {
                 return Err(format!("{} has no inception", header.publisher));
             };
             let opened = sealed.open(&catalog::KeyState::of(&inception));
