@@ -79,6 +79,13 @@ impl Doc {
 }
 
 impl Doc {
+    /// What it takes until it is in the index: its texts twice, and what it is shown with.
+    pub(crate) fn bytes(&self) -> usize {
+        let Texts { name, summary, keywords, description } = &self.texts;
+        let texts = [name, summary, keywords, description].map(String::len);
+        2 * texts.iter().sum::<usize>() + self.record.len()
+    }
+
     /// A number that packages of one publisher with the same texts share.
     pub(crate) fn twin(&self) -> u64 {
         let Texts { summary, description, .. } = &self.texts;

@@ -17,8 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use catalog::release::PackageId;
 use tantivy::directory::MmapDirectory;
-use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
-use tantivy::{IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyError};
+use tantivy::{IndexReader, IndexSettings, ReloadPolicy, TantivyError};
 
 use crate::cursor::Cursor;
 use crate::doc::{Doc, PackageKey};
@@ -26,16 +25,10 @@ use crate::mend::Anew;
 use crate::opened::Opened;
 use crate::schema::Fields;
 use crate::words;
-
-/// The least that the library accepts for its one writing thread; enough for 10,000 documents
-/// between two flushes.
-const WRITER_BYTES: usize = 15 << 20;
+use crate::writer::Writer;
 
 /// Unpacked blocks of stored releases that a reader keeps: a page of hits, and little memory.
 const STORED_BLOCKS: usize = 10;
-
-/// Deleted documents still count in word statistics, so segments are rewritten early.
-const DELETED_SHARE_MAX: f32 = 0.3;
 
 /// The file that lists all others.
 const META: &str = "meta.json";
@@ -45,7 +38,7 @@ pub struct Index {
     dir: PathBuf,
     view: RwLock<Arc<View>>,
     // Opened at the first write: a command that only searches never starts a writer's threads.
-    writer: Mutex<Option<IndexWriter>>,
+    writer: Mutex<Option<Writer>>,
     following: Mutex<()>,
     // Why it started over, until somebody was told.
     anew: Mutex<Option<Anew>>,
@@ -130,29 +123,18 @@ impl Index {
     /// [`Index::commit`].
     pub fn put(&self, doc: &Doc) -> Result<(), IndexError> {
         let view = self.view();
-        self.write(|writer| {
-            let fields = &view.opened.fields;
-            writer.delete_term(fields.package_term(&doc.package));
-            writer.add_document(fields.document(doc)).map(drop)
-        })
+        self.write(|writer| writer.put(&view.opened, doc))
     }
 
     /// Forgets a package. Seen by searches after [`Index::commit`].
     pub fn remove(&self, package: &PackageId) -> Result<(), IndexError> {
-        let term = self.view().opened.fields.package_term(&PackageKey::of(package));
-        self.write(|writer| {
-            writer.delete_term(term);
-            Ok(())
-        })
+        let view = self.view();
+        self.write(|writer| writer.remove(&view.opened, &PackageKey::of(package)))
     }
 
     /// Makes everything since the last commit durable and visible, as of `cursor`.
     pub fn commit(&self, cursor: Cursor) -> Result<(), IndexError> {
-        self.write(|writer| {
-            let mut prepared = writer.prepare_commit()?;
-            prepared.set_payload(&cursor.to_string());
-            prepared.commit().map(drop)
-        })?;
+        self.write(|writer| writer.commit(cursor))?;
         self.reload(cursor)
     }
 
@@ -162,13 +144,12 @@ impl Index {
         let mut slot = self.writer();
         let view = self.view();
         let joined = (|| -> tantivy::Result<()> {
-            let settle = |writer: IndexWriter| writer.wait_merging_threads();
-            slot.take().map_or(Ok(()), settle)?;
+            slot.take().map_or(Ok(()), Writer::close)?;
             let segments = view.index.searchable_segment_ids()?;
             if segments.len() > 1 {
-                let mut writer = view.writer()?;
-                writer.merge(&segments).wait()?;
-                settle(writer)?;
+                let mut writer = Writer::open(&view.index)?;
+                writer.join(&segments)?;
+                writer.close()?;
             }
             Ok(())
         })();
@@ -240,7 +221,7 @@ impl Index {
         *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
     }
 
-    fn writer(&self) -> MutexGuard<'_, Option<IndexWriter>> {
+    fn writer(&self) -> MutexGuard<'_, Option<Writer>> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -248,12 +229,12 @@ impl Index {
     /// everything it had not committed: the next one starts from the last commit.
     fn write(
         &self,
-        work: impl FnOnce(&mut IndexWriter) -> tantivy::Result<()>,
+        work: impl FnOnce(&mut Writer) -> tantivy::Result<()>,
     ) -> Result<(), IndexError> {
         let mut slot = self.writer();
         let mut writer = match slot.take() {
             Some(writer) => writer,
-            None => self.view().writer().map_err(|error| self.error(error))?,
+            None => Writer::open(&self.view().index).map_err(|error| self.error(error))?,
         };
         work(&mut writer).map_err(|error| self.error(error))?;
         *slot = Some(writer);
@@ -319,19 +300,6 @@ impl View {
         let reader: IndexReader = reader.doc_store_cache_num_blocks(STORED_BLOCKS).try_into()?;
         let opened = Opened::new(reader.searcher(), fields)?;
         Ok(Self { index, reader, opened, cursor })
-    }
-
-    fn writer(&self) -> tantivy::Result<IndexWriter> {
-        let options = IndexWriterOptions::builder()
-            .num_worker_threads(1)
-            .memory_budget_per_thread(WRITER_BYTES)
-            .num_merge_threads(1)
-            .build();
-        let writer = self.index.writer_with_options(options)?;
-        let mut merging = LogMergePolicy::default();
-        merging.set_del_docs_ratio_before_merge(DELETED_SHARE_MAX);
-        writer.set_merge_policy(Box::new(merging));
-        Ok(writer)
     }
 }
 

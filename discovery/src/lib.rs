@@ -42,6 +42,7 @@ mod typo;
 mod usage;
 mod weights;
 mod words;
+mod writer;
 
 pub use asking::Response;
 pub use cursor::{Cursor, CursorError};

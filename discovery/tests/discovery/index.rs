@@ -49,6 +49,40 @@ fn a_package_has_one_document_and_removing_it_leaves_none() {
 }
 
 #[test]
+fn the_last_word_on_a_package_before_a_commit_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = index(dir.path());
+    let version = |major, name: &str| Release {
+        version: semver::Version::new(major, 0, 0),
+        ..release(acme(), name)
+    };
+    for (change, name) in (2..).zip(["graphdb", "freshling"]) {
+        let put = |major| index.put(&doc(&version(major, name))).unwrap();
+        let remove = || index.remove(&version(1, name).package()).unwrap();
+        let found = |change: u64| {
+            index.commit(cursor(change)).unwrap();
+            let found = index.search(&Query::new(name)).unwrap().hits;
+            let found = found.iter().filter(|hit| hit.release.name.as_str() == name);
+            found.map(|hit| hit.release.version.major).collect::<Vec<_>>()
+        };
+        put(2);
+        put(3);
+        assert_eq!(found(10 * change), [3]);
+        put(4);
+        remove();
+        assert!(found(10 * change + 1).is_empty());
+        put(5);
+        remove();
+        put(6);
+        assert_eq!(found(10 * change + 2), [6]);
+        remove();
+        put(7);
+        assert_eq!(found(10 * change + 3), [7]);
+        assert_eq!(index.packages(), packages().len() as u64 + change - 2);
+    }
+}
+
+#[test]
 fn an_index_of_another_version_starts_over() {
     let dir = tempfile::tempdir().unwrap();
     drop(index(dir.path()));
