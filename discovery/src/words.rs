@@ -5,11 +5,15 @@
 //! tokenizer keeps `c++` and `c#` whole. Keys of a whole name ([`key`], [`sorted_key`]) make
 //! `graph-db`, `graphdb` and `db graph` meet.
 
+mod stems;
+
 use tantivy::Index;
 use tantivy::tokenizer::{
-    AsciiFoldingFilter, Language, LowerCaser, RemoveLongFilter, Stemmer, TextAnalyzer, Token,
-    TokenStream, Tokenizer, WhitespaceTokenizer,
+    AsciiFoldingFilter, LowerCaser, RemoveLongFilter, TextAnalyzer, Token, TokenStream, Tokenizer,
+    WhitespaceTokenizer,
 };
+
+use stems::Stems;
 
 /// Longer words are neither indexed nor searched: nobody types them, and they cost memory.
 pub(crate) const WORD_BYTES_MAX: usize = 40;
@@ -44,7 +48,7 @@ pub(crate) fn analyzer(name: &str) -> TextAnalyzer {
             .filter(AsciiFoldingFilter)
     };
     match name {
-        STEMMED => prose().filter(Stemmer::new(Language::English)).build(),
+        STEMMED => prose().filter(Stems).build(),
         PLAIN => prose().build(),
         _ => TextAnalyzer::builder(WhitespaceTokenizer::default()).build(),
     }
@@ -157,12 +161,29 @@ impl Tokenizer for Prose {
     }
 }
 
+impl ProseStream<'_> {
+    /// How many bytes of `text`, from its start, are letters and digits, or are none.
+    fn run(text: &str, wanted: bool) -> usize {
+        let bytes = text.as_bytes();
+        let ascii = |byte: &u8| byte.is_ascii() && byte.is_ascii_alphanumeric() == wanted;
+        let len = bytes.iter().take_while(|byte| ascii(byte)).count();
+        if bytes.get(len).is_none_or(u8::is_ascii) {
+            return len;
+        }
+        let rest = &text[len..];
+        len + rest.find(|c: char| c.is_alphanumeric() != wanted).unwrap_or(rest.len())
+    }
+}
+
 impl TokenStream for ProseStream<'_> {
     fn advance(&mut self) -> bool {
         let rest = &self.text[self.at..];
-        let Some(start) = rest.find(char::is_alphanumeric) else { return false };
+        let start = Self::run(rest, false);
         let word = &rest[start..];
-        let mut len = word.find(|c: char| !c.is_alphanumeric()).unwrap_or(word.len());
+        if word.is_empty() {
+            return false;
+        }
+        let mut len = Self::run(word, true);
         let signs = word[len..].bytes().take_while(|b| matches!(b, b'+' | b'#')).count();
         if len <= 3 && (1..=2).contains(&signs) {
             len += signs;
