@@ -52,7 +52,10 @@ impl Sweeper {
                         *live = keep;
                         ProtectOutcome::Continue
                     }
-                    Some(Order::End) | None => ProtectOutcome::Continue,
+                    Some(Order::End) => ProtectOutcome::Continue,
+                    // The node was dropped without being shut down, so the store is still open:
+                    // to go on would delete everything. There is nobody left to give orders.
+                    None => std::future::pending().await,
                 }
             })
         });
@@ -70,5 +73,38 @@ impl Sweeper {
 
     pub(super) fn close(&self) {
         self.0.send(Order::End).ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    /// Asks the callback, as the collector does, and says whether it goes on to delete.
+    fn goes_on(protect: &ProtectCb, live: &mut HashSet<Hash>) -> bool {
+        let mut run = protect(live);
+        run.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[test]
+    fn nothing_is_deleted_until_somebody_orders_it() {
+        let (sweeper, protect) = Sweeper::new();
+        assert!(!goes_on(&protect, &mut HashSet::new()));
+        let keep = Hash::new(b"kept");
+        let (done, _finished) = oneshot::channel();
+        sweeper.0.send(Order::Sweep { live: HashSet::from([keep]), done }).unwrap();
+        let mut live = HashSet::new();
+        assert!(goes_on(&protect, &mut live));
+        assert_eq!(live, HashSet::from([keep]));
+    }
+
+    /// Nobody says what is live any more, which does not mean that nothing is.
+    #[test]
+    fn a_node_that_is_dropped_without_a_shutdown_keeps_its_contents() {
+        let (sweeper, protect) = Sweeper::new();
+        drop(sweeper);
+        assert!(!goes_on(&protect, &mut HashSet::new()));
     }
 }
