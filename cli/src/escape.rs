@@ -42,6 +42,11 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// The same for a line of columns: the tabs between them stay.
+pub fn visible_columns(line: &str) -> String {
+    line.split('\t').map(visible).collect::<Vec<_>>().join("\t")
+}
+
 /// The same for text of several lines: line ends and tabs stay.
 pub fn visible_lines(text: &str) -> String {
     let lines: Vec<_> = text.split('\n').map(|line| line.replace('\t', "    ")).collect();
@@ -109,6 +114,10 @@ mod tests {
             for shown in [visible(attack).into_owned(), visible_lines(attack)] {
                 assert!(!shown.contains(is_treacherous), "{shown:?}");
             }
+            let line = format!("name\t{attack}\tend");
+            let columns = visible_columns(&line);
+            assert_eq!(columns.split('\t').count(), 3);
+            assert!(!columns.replace('\t', "").contains(is_treacherous), "{columns:?}");
             assert_eq!(same_length(attack).len(), attack.len());
             assert!(!same_length(attack).contains(is_treacherous));
         }

@@ -6,6 +6,7 @@
 //!
 //! Guarantees: a reader that goes away (`| head`) ends the command quietly and with success.
 
+use std::fmt;
 use std::io::{self, BufWriter, IsTerminal, Write};
 
 use catalog_node::control::{Code, Failure};
@@ -55,13 +56,18 @@ pub trait Document {
     /// The form for people.
     fn human(&self) -> Vec<Line>;
 
-    /// The plain form: one item a line, references where there are any.
+    /// The plain form: one item a line, references where there are any; see [`columns`].
     fn plain(&self) -> Vec<String>;
 
     /// The rows of a list, for JSON lines; none when the document is not a list.
     fn rows(&self) -> Option<Vec<Value>> {
         None
     }
+}
+
+/// A line of the plain form with several columns: a tab stands between them and in none.
+pub fn columns<const N: usize>(cells: [&dyn fmt::Display; N]) -> String {
+    cells.map(|cell| cell.to_string().replace('\t', " ")).join("\t")
 }
 
 /// The two streams of this process, and how to write to them.
@@ -102,7 +108,7 @@ impl Screen {
             Format::Plain => document
                 .plain()
                 .iter()
-                .try_for_each(|line| writeln!(out, "{}", escape::visible(line))),
+                .try_for_each(|line| writeln!(out, "{}", escape::visible_columns(line))),
             Format::Json => write_json(&mut out, D::SCHEMA, document.json(), Spacing::Pretty),
             Format::JsonLines => match document.rows() {
                 None => write_json(&mut out, D::SCHEMA, document.json(), Spacing::Dense),

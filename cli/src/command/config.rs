@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::args::{ConfigCommand, ConfigFileArgs, Global};
 use crate::line::{Ink, Line, Table};
 use crate::places::{PROJECT_FILE, Places};
-use crate::screen::{Document, Screen};
+use crate::screen::{Document, Screen, columns};
 use crate::session::Session;
 use crate::settings::{KEYS, Key, Setting, Settings, edit};
 use crate::stop::Stop;
@@ -87,7 +87,7 @@ impl Document for One {
 
     fn plain(&self) -> Vec<String> {
         let Setting { value, origin } = &self.setting;
-        vec![if self.show_origin { format!("{value}\t{origin}") } else { value.clone() }]
+        vec![if self.show_origin { columns([value, &origin]) } else { value.clone() }]
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::args::Global;
 use crate::line::{Ink, Line};
-use crate::screen::Document;
+use crate::screen::{Document, columns};
 use crate::session::Session;
 use crate::stop::Stop;
 
@@ -96,7 +96,7 @@ impl Document for Checks {
 
     fn plain(&self) -> Vec<String> {
         let poor = self.0.iter().filter(|check| check.health != Health::Good);
-        poor.map(|check| format!("{}\t{}", check.name, check.detail)).collect()
+        poor.map(|check| columns([&check.name, &check.detail])).collect()
     }
 
     fn rows(&self) -> Option<Vec<Value>> {

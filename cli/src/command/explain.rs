@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::args::ExplainArgs;
 use crate::line::{Ink, Line, Table, paragraph};
-use crate::screen::Document;
+use crate::screen::{Document, columns};
 use crate::session::Session;
 use crate::stop::Stop;
 
@@ -88,7 +88,7 @@ impl Document for Told {
     }
 
     fn plain(&self) -> Vec<String> {
-        vec![format!("{}\t{}\t{}", self.code, self.exit, self.title)]
+        vec![columns([&self.code, &self.exit, &self.title])]
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::daemon::no_daemon;
 use crate::args::LimitsArgs;
 use crate::line::{Ink, Line, Table};
-use crate::screen::Document;
+use crate::screen::{Document, columns};
 use crate::session::Session;
 use crate::stop::Stop;
 
@@ -63,6 +63,6 @@ impl Document for Now {
     }
 
     fn plain(&self) -> Vec<String> {
-        self.rows().map(|(_, setting, value)| format!("{setting}\t{value}")).into()
+        self.rows().map(|(_, setting, value)| columns([&setting, &value])).into()
     }
 }

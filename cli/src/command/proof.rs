@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::upkeep::spoken;
 use crate::args::ProveArgs;
 use crate::line::{Ink, Line, Table};
-use crate::screen::Document;
+use crate::screen::{Document, columns};
 use crate::session::Session;
 use crate::stop::Stop;
 
@@ -155,7 +155,7 @@ impl Document for Checked {
 
     fn plain(&self) -> Vec<String> {
         let header = self.0.statement.header();
-        vec![format!("{}\t{}\t{}", header.publisher, self.0.id, sentence(&self.0.statement))]
+        vec![columns([&header.publisher, &self.0.id, &sentence(&self.0.statement)])]
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::publish::counted;
 use crate::args::{GcArgs, VerifyArgs};
 use crate::line::{Ink, Line, Table};
-use crate::screen::Document;
+use crate::screen::{Document, columns};
 use crate::session::Session;
 use crate::stop::Stop;
 
@@ -78,7 +78,7 @@ impl Document for Checked {
 
     fn plain(&self) -> Vec<String> {
         let left = self.0.faults.iter().filter(|fault| !fault.repaired);
-        left.map(|fault| format!("{}\t{}", fault.what, fault.detail)).collect()
+        left.map(|fault| columns([&fault.what, &fault.detail])).collect()
     }
 
     fn rows(&self) -> Option<Vec<Value>> {
