@@ -164,7 +164,7 @@ pub enum Command {
     Sync(SyncArgs),
     /// List what came into the catalog, in the order in which it came
     Changes(ChangesArgs),
-    /// Show and set how fast a running node sends to its peers
+    /// Show and set how fast a running node sends and takes, and when
     Limits(LimitsArgs),
     /// Show, back up and trust keys
     Key {

@@ -10,6 +10,7 @@ use catalog_node::NodeConfig;
 use catalog_node::TransferProgress;
 use catalog_node::control::requests::{Choice, Fits, LongRequest};
 use catalog_node::control::{Code, Control, Failure};
+use catalog_node::shaping::policy::Policy;
 use catalog_node::shaping::{self, Limits};
 
 use crate::args::{ChoiceArgs, Global};
@@ -70,18 +71,27 @@ impl Session {
         if let Some(region) = self.settings.parsed("node.region") {
             config = config.located_in(region);
         }
-        let config = config.limit_upload(self.upload_limits());
+        let config = config.use_line(self.policy()).patches(self.settings.is_on("node.patches"));
         let config = config.count_usage(self.settings.is_on("usage.count"));
         let config = config.announce(self.settings.is_on("node.announce"));
         config.lan_discovery(self.settings.is_on("node.lan"))
     }
 
-    fn upload_limits(&self) -> Limits {
+    /// How the line is used.
+    fn policy(&self) -> Policy {
         let settings = &self.settings;
-        Limits {
-            total: settings.parsed("upload.limit").unwrap_or_default(),
-            peer: settings.parsed("upload.limit_per_peer").unwrap_or_default(),
-            burst: settings.parsed("upload.burst").unwrap_or(shaping::BURST),
+        let limits = |direction: &str| Limits {
+            total: settings.parsed(&format!("{direction}.limit")).unwrap_or_default(),
+            peer: settings.parsed(&format!("{direction}.limit_per_peer")).unwrap_or_default(),
+            burst: settings.parsed(&format!("{direction}.burst")).unwrap_or(shaping::BURST),
+        };
+        Policy {
+            upload: limits("upload"),
+            download: limits("download"),
+            schedule: settings.parsed("line.schedule").unwrap_or_default(),
+            background: settings.is_on("line.background").into(),
+            on_battery: settings.is_on("line.pause_on_battery").into(),
+            metered: settings.is_on("line.metered").into(),
         }
     }
 

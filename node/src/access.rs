@@ -76,7 +76,7 @@ async fn answer(
 }
 
 /// Whether `peer` gets the content `root`. What cannot be found out is a no.
-fn may_have(node: &Inner, peer: NodeId, root: &Digest) -> bool {
+pub(crate) fn may_have(node: &Inner, peer: NodeId, root: &Digest) -> bool {
     // Both questions are always asked, so that the answers take the same time.
     let readable = is_readable(node, Reader::Node(peer), root);
     let whole = is_whole(node, root);

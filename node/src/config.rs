@@ -13,6 +13,7 @@ use catalog_sync::conflict::Rules;
 use catalog_sync::view::Selection;
 
 use crate::shaping::Limits;
+use crate::shaping::policy::Policy;
 
 /// Connections served at once; beyond it the next one is refused before it costs anything.
 pub const CONNECTIONS_MAX: usize = 256;
@@ -62,8 +63,9 @@ pub struct NodeConfig {
     announced: bool,
     name: Option<NodeName>,
     region: Option<Region>,
-    upload: Limits,
+    policy: Policy,
     counts_usage: bool,
+    patches: bool,
 }
 
 impl NodeConfig {
@@ -81,8 +83,9 @@ impl NodeConfig {
             announced: true,
             name: None,
             region: None,
-            upload: Limits::default(),
+            policy: Policy::default(),
             counts_usage: true,
+            patches: true,
         }
     }
 
@@ -158,7 +161,13 @@ impl NodeConfig {
 
     /// Sends contents to peers no faster than this, until it is set otherwise.
     pub fn limit_upload(mut self, limits: Limits) -> Self {
-        self.upload = limits;
+        self.policy.upload = limits;
+        self
+    }
+
+    /// Uses the line in this way, until it is set otherwise.
+    pub fn use_line(mut self, policy: Policy) -> Self {
+        self.policy = policy;
         self
     }
 
@@ -174,9 +183,20 @@ impl NodeConfig {
         self.counts_usage
     }
 
-    /// How fast contents are sent to peers at first.
-    pub fn upload_limits(&self) -> Limits {
-        self.upload
+    /// How the line is used at first.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Lets updates come as patches, and makes patches for others. It does unless this says no.
+    pub fn patches(mut self, on: bool) -> Self {
+        self.patches = on;
+        self
+    }
+
+    /// Whether patches are asked for and made.
+    pub fn has_patches(&self) -> bool {
+        self.patches
     }
 
     /// Whether others are told what this node runs and holds.
@@ -265,6 +285,11 @@ impl NodeConfig {
         self.home.cache.join("index")
     }
 
+    /// Patches that were made for others.
+    pub fn patches_dir(&self) -> PathBuf {
+        self.home.cache.join("patches")
+    }
+
     /// The UDP port of last time.
     pub fn port_path(&self) -> PathBuf {
         self.home.state.join("port")
@@ -297,6 +322,7 @@ mod tests {
             config.packages_dir(),
             config.usage_path(),
             config.index_dir(),
+            config.patches_dir(),
             config.port_path(),
             config.socket_path(),
         ] {

@@ -15,7 +15,7 @@ use catalog::time::Timestamp;
 use tracing::debug;
 
 use crate::peers::Candidate;
-use crate::transfer::health::Health;
+use crate::transfer::health::{BAN, Health};
 
 /// The most nodes of which anything is remembered; anybody on the local network can name any number.
 const NODES_MAX: usize = 1024;
@@ -54,10 +54,24 @@ impl Experience {
         if nodes.len() >= NODES_MAX && !nodes.contains_key(&node) {
             return;
         }
-        let before = nodes.insert(node, health.clone());
-        if before.and_then(|before| before.banned_until()) != health.banned_until() {
+        let banned = nodes.get(&node).and_then(Health::banned_until);
+        let mut health = health.clone();
+        if let Some(until) = banned.filter(|until| health.banned_until() < Some(*until)) {
+            // It lied to somebody else meanwhile.
+            health.lied(until.saturating_sub(BAN));
+        }
+        let is_news = banned != health.banned_until();
+        nodes.insert(node, health);
+        if is_news {
             self.keep(&nodes);
         }
+    }
+
+    /// Bans a node that sent wrong bytes.
+    pub(crate) fn blame(&self, node: NodeId, now: Duration) {
+        let mut health = self.of(&node);
+        health.lied(now);
+        self.note(node, &health);
     }
 
     /// Puts those first from whom the best is to be expected.
@@ -90,7 +104,7 @@ impl Experience {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transfer::health::{BAN, Circuit};
+    use crate::transfer::health::Circuit;
 
     const NODE: NodeId = NodeId::from_bytes([7; 32]);
 
@@ -109,7 +123,8 @@ mod tests {
         health.failed(Duration::ZERO, 0.0);
         experience.note(NODE, &health);
         assert!(!file.exists(), "only bans are written");
-        health.lied(Duration::from_secs(60));
+        experience.blame(NODE, Duration::from_secs(60));
+        // Whoever asked it before that, and notes only now how that went, does not lift the ban.
         experience.note(NODE, &health);
 
         let hour = Duration::from_secs(3600);

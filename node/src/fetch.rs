@@ -10,7 +10,7 @@ mod bring;
 mod cat;
 pub(crate) mod claims;
 pub(crate) mod gauge;
-mod job;
+pub(crate) mod job;
 pub(crate) mod provider;
 mod session;
 pub(crate) mod tally;
@@ -36,10 +36,11 @@ use crate::blobs::BlobsError;
 use crate::endpoint::OnlineError;
 use crate::lookup::ChooseError;
 use crate::node::Node;
+use crate::shaping::Class;
 
 pub use cat::Cat;
 
-pub(crate) use bring::{Part, Want, bring, local_tree};
+pub(crate) use bring::{Part, Want, bring, local_tree, missing_of};
 
 /// Why contents did not come.
 #[derive(Debug, thiserror::Error)]
@@ -188,6 +189,7 @@ pub struct Fetch {
     paths: Vec<TreePath>,
     profile: Option<Profile>,
     preference: Preference,
+    class: Class,
     progress: OnProgress,
 }
 
@@ -200,6 +202,7 @@ impl Node {
             paths,
             profile: None,
             preference: Preference::default(),
+            class: Class::High,
             progress: Arc::new(|_| ()),
         }
     }
@@ -218,6 +221,12 @@ impl Fetch {
         self
     }
 
+    /// Takes contents from peers with this urgency.
+    pub fn class(mut self, class: Class) -> Self {
+        self.class = class;
+        self
+    }
+
     /// Is told how far it is; called often, must not block.
     pub fn progress(mut self, on: impl Fn(TransferProgress) + Send + Sync + 'static) -> Self {
         self.progress = Arc::new(on);
@@ -225,10 +234,10 @@ impl Fetch {
     }
 
     async fn run(self) -> Result<Fetched, FetchError> {
-        let Self { node, reference, paths, profile, preference, progress } = self;
+        let Self { node, reference, paths, profile, preference, class, progress } = self;
         let chosen = node.choose(&reference, profile.as_ref(), preference).await?;
         let part = if paths.is_empty() { Part::Whole } else { Part::Paths(&paths) };
-        let want = Want::of(&chosen, part);
+        let want = Want::of(&chosen, part).at(class);
         let brought = bring(&node.0, &want, &progress).await?;
         node.0.used(&chosen.package, Use::Fetched);
         Ok(Fetched {

@@ -29,6 +29,7 @@ use crate::fetch::{FetchError, OnProgress, Part, TransferProgress, Want, bring};
 use crate::info::InstallInfo;
 use crate::lookup::{ChooseError, Chosen};
 use crate::node::{Node, now};
+use crate::shaping::Class;
 use crate::shown;
 
 /// Why a package was not installed. What was installed before is untouched.
@@ -181,6 +182,7 @@ pub struct Install {
     preference: Preference,
     lazy: bool,
     dry_run: bool,
+    class: Class,
     progress: OnProgress,
 }
 
@@ -194,6 +196,7 @@ impl Node {
             preference: Preference::default(),
             lazy: false,
             dry_run: false,
+            class: Class::High,
             progress: Arc::new(|_| ()),
         }
     }
@@ -307,7 +310,7 @@ impl Node {
             release.variant(&row.variant).ok_or(StoreError::Damaged { what: "an install" })?;
         let reference = shown::release(&self.0.store, &row.package, &row.version)?;
         let progress: OnProgress = Arc::new(|_| ());
-        let want = Want { reference: &reference, variant, part: Part::Whole };
+        let want = Want::new(&reference, variant, Part::Whole);
         let brought = bring(&self.0, &want, &progress).await?;
         let (blobs, installer) = (self.0.blobs().await?, self.0.installer().await?);
         write(installer, blobs, brought.tree, row.place(), progress).await
@@ -339,6 +342,12 @@ impl Install {
         self
     }
 
+    /// Takes contents from peers with this urgency.
+    pub fn class(mut self, class: Class) -> Self {
+        self.class = class;
+        self
+    }
+
     /// Is told how far it is; called often, must not block.
     pub fn progress(mut self, on: impl Fn(TransferProgress) + Send + Sync + 'static) -> Self {
         self.progress = Arc::new(on);
@@ -346,7 +355,7 @@ impl Install {
     }
 
     async fn run(self) -> Result<Installed, InstallError> {
-        let Self { node, reference, profile, preference, lazy, dry_run, progress } = self;
+        let Self { node, reference, profile, preference, lazy, dry_run, class, progress } = self;
         let chosen = node.choose(&reference, profile.as_ref(), preference).await?;
         progress(TransferProgress::Resolved {
             reference: chosen.reference.clone(),
@@ -356,6 +365,7 @@ impl Install {
         });
         let row = row(&chosen, &reference, lazy);
         let in_use = node.0.store.install(&row.package)?;
+        let base = base(in_use.as_ref(), &chosen);
         let same = in_use.filter(|used| used.place() == row.place() && used.extent == row.extent);
         let mut installed = Installed {
             reference: chosen.reference.clone(),
@@ -382,7 +392,8 @@ impl Install {
             return Ok(installed);
         }
         let part = if lazy { Part::Tree } else { Part::Whole };
-        let brought = bring(&node.0, &Want::of(&chosen, part), &progress).await?;
+        let want = Want::of(&chosen, part).instead_of(base).at(class);
+        let brought = bring(&node.0, &want, &progress).await?;
         installed.bytes_moved = brought.moved;
         if !lazy {
             let (blobs, installer) = (node.0.blobs().await?, node.0.installer().await?);
@@ -431,6 +442,16 @@ impl fmt::Debug for Install {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Install({:?})", self.reference)
     }
+}
+
+/// The content of the same variant that is in use, from which files can be updated.
+pub(crate) fn base(in_use: Option<&InstallRow>, chosen: &Chosen) -> Option<Digest> {
+    let is_alike = |used: &&InstallRow| {
+        used.extent == Extent::Whole
+            && used.package == chosen.package
+            && used.variant == chosen.variant.id
+    };
+    in_use.filter(is_alike).map(|used| used.root)
 }
 
 fn row(chosen: &Chosen, requested: &Reference, lazy: bool) -> InstallRow {

@@ -31,16 +31,19 @@ use crate::access;
 use crate::blobs::{Blobs, BlobsError};
 use crate::blocking::blocking;
 use crate::config::NodeConfig;
+use crate::delta::{self, Patches};
 use crate::endpoint::{self, Net, OnlineError};
 use crate::experience::Experience;
 use crate::federation::Federation;
 use crate::fetch::claims::Claims;
+use crate::line::Line;
 use crate::links::Links;
 use crate::pace::Pace;
 use crate::peers::LanNodes;
 use crate::protocol;
 use crate::recovery;
 use crate::shaping::Limits;
+use crate::shaping::policy::{Effect, Policy};
 use crate::turns::{Turns, Waiting};
 use crate::usage;
 
@@ -108,8 +111,12 @@ pub(crate) struct Inner {
     /// The peers that are about to be asked.
     pub waiting: Waiting<NodeId>,
     pub lan: LanNodes,
-    /// Holds back what is sent to peers.
+    /// Holds back what is sent to peers and taken from them.
+    pub line: Arc<Line>,
+    /// The half of `line` that leads to peers.
     pub upload: Arc<Pace>,
+    /// What turns old files into new ones.
+    pub patches: Patches,
     /// What searches among nodes remember.
     pub federation: Federation,
     pub tasks: TaskTracker,
@@ -151,6 +158,7 @@ impl NodeBuilder {
             Err(error) => return Err(error.into()),
         };
         let store = open_store(&config.store_dir()).await?;
+        let line = Arc::new(Line::new(config.policy().clone()));
         let inner = Inner {
             id: endpoint::node_id(&key),
             key,
@@ -163,7 +171,9 @@ impl NodeBuilder {
             pulling: Turns::default(),
             waiting: Waiting::default(),
             lan: LanNodes::default(),
-            upload: Arc::new(Pace::new(config.upload_limits())),
+            upload: line.upload.clone(),
+            line,
+            patches: Patches::at(config.patches_dir()),
             federation: Federation::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -226,14 +236,20 @@ impl Node {
         self.0.net().await.map(drop)
     }
 
-    /// How fast contents are sent to peers.
-    pub fn upload_limits(&self) -> Limits {
-        self.0.upload.limits()
+    /// What this node's owner wants of the line, and what of that holds now.
+    pub fn policy(&self) -> (Policy, Effect) {
+        self.0.line.state()
+    }
+
+    /// Uses the line in another way from now on, also for what is on its way.
+    pub fn set_policy(&self, policy: Policy) {
+        self.0.line.set(policy);
     }
 
     /// Sends contents no faster than this from now on, those on their way too.
     pub fn limit_upload(&self, limits: Limits) {
-        self.0.upload.set(limits);
+        let (policy, _) = self.policy();
+        self.set_policy(Policy { upload: limits, ..policy });
     }
 
     /// Ends everything that runs and waits for it, then closes what is open.
@@ -292,9 +308,9 @@ impl Inner {
             return Err(OnlineError::Shutdown);
         }
         let bind = || async {
-            let protocols = [protocol::ALPN, access::ALPN];
+            let protocols = [protocol::ALPN, access::ALPN, delta::ALPN];
             let net = Arc::new(Net::bind(&self.config, self.key, &protocols).await?);
-            self.tasks.spawn(self.upload.clone().run(self.stop.clone()));
+            self.tasks.spawn(self.line.clone().run(self.stop.clone()));
             self.tasks.spawn(crate::serve::accept(self.clone(), net.clone()));
             Ok(net)
         };

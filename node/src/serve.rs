@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use tracing::debug;
 
 use crate::access;
+use crate::delta;
 use crate::endpoint::{Net, remote};
 use crate::node::Inner;
 use crate::protocol;
@@ -61,9 +62,11 @@ async fn welcome(node: Arc<Inner>, guests: Arc<Guests<Connection>>, incoming: In
         return;
     };
     let _guest = guests.admit(remote(&connection), connection.clone());
+    let _in_use = node.upload.uses(&connection);
     match connection.alpn() {
         protocol::ALPN => talk::answer(node, connection).await,
         access::ALPN => access::serve(node, connection).await,
+        delta::ALPN => delta::serve(node, connection).await,
         other => debug!(protocol = ?other, "connection for an unknown protocol"),
     }
 }

@@ -5,11 +5,16 @@
 //!
 //! Guarantees: no peer, and not all of them together, gets more than a burst and the rate that is
 //! set; a higher class is served first, by weight, so that no class starves; peers of one class
-//! take turns. Nothing waits while there is anything that may go.
-//! Not here: the clock, and sending. `now` is monotonic, counted from whenever the caller likes.
+//! take turns. Nothing waits while there is anything that may go, but for classes that are paused
+//! and for [`Class::Low`], which gives way to the line's other traffic (`yielding`).
+//! Not here: the clock, and sending; which limits hold at which moment ([`policy`]). `now` is
+//! monotonic, counted from whenever the caller likes.
 
 mod bucket;
+pub mod policy;
 mod rate;
+mod schedule;
+pub(crate) mod yielding;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -17,12 +22,14 @@ use std::time::Duration;
 use catalog::ByteSize;
 use catalog::permission::NodeId;
 
-use bucket::Bucket;
+pub(crate) use bucket::Bucket;
 pub use rate::{Rate, RateError};
 
 /// The most that one ask may be for: a chunk group of BLAKE3, so that what waits behind it does
 /// not wait for long.
 pub const CHUNK_BYTES_MAX: u64 = 16 * 1024;
+/// Timers of the system count milliseconds.
+const TIMER_SLACK: Duration = Duration::from_millis(2);
 /// Peers that are not asking are remembered as long as they owe anything, and so many at most.
 const PEERS_MAX: usize = 4096;
 
@@ -35,7 +42,7 @@ pub enum Class {
     High,
     /// What is served to others.
     Normal,
-    /// What could as well be done at night.
+    /// What could as well be done at night. It yields to everything else on the line.
     Low,
 }
 
@@ -92,6 +99,10 @@ pub struct Shaper {
     total: Option<Bucket>,
     peers: BTreeMap<NodeId, Bucket>,
     classes: [Queue; 4],
+    /// The least urgent class that may go.
+    floor: Class,
+    /// What [`Class::Low`] may have.
+    low: Option<Bucket>,
     /// Where the class that was served last stood.
     passed: u64,
     asks: u64,
@@ -114,6 +125,8 @@ impl Shaper {
             total: None,
             peers: BTreeMap::new(),
             classes: Default::default(),
+            floor: Class::Low,
+            low: None,
             passed: 0,
             asks: 0,
         };
@@ -140,6 +153,30 @@ impl Shaper {
         let mut bucket = old.unwrap_or_else(|| Bucket::new(rate.as_u64(), burst));
         bucket.set(now, rate.as_u64(), burst);
         bucket
+    }
+
+    /// Lets nothing go that is less urgent than `class`, until it is called again.
+    pub fn pause_below(&mut self, class: Class) {
+        self.floor = class;
+    }
+
+    /// Lets [`Class::Low`] have no more than this from now on, and a chunk at once. Timers that are
+    /// a little late cost it nothing.
+    pub fn slow_low(&mut self, now: Duration, rate: Rate) {
+        let changed = |rate: ByteSize| {
+            let rate = rate.as_u64();
+            let slack = (u128::from(rate) * TIMER_SLACK.as_nanos() / 1_000_000_000) as u64;
+            let mut bucket = self.low.unwrap_or_else(|| Bucket::new(rate, CHUNK_BYTES_MAX));
+            bucket.set(now, rate, CHUNK_BYTES_MAX + slack);
+            bucket
+        };
+        self.low = rate.limit().map(changed);
+    }
+
+    /// Whether an ask of this class may have to wait.
+    pub fn may_hold(&self, class: Class) -> bool {
+        let is_slow = class == Class::Low && self.low.is_some();
+        self.limits.are_set() || class > self.floor || is_slow
     }
 
     /// The limits as they are set.
@@ -186,6 +223,9 @@ impl Shaper {
         if let Some(total) = &mut self.total {
             total.take(now, bytes);
         }
+        if let Some(low) = self.low.as_mut().filter(|_| class == Class::Low) {
+            low.take(now, bytes);
+        }
         if let Some(rate) = self.limits.peer.limit() {
             let fresh = self.changed(now, None, rate);
             self.sweep(now);
@@ -204,7 +244,8 @@ impl Shaper {
         open.min_by_key(|(class, _)| self.classes[*class as usize].pass)
     }
 
-    /// When there will be something to grant, if nothing else is asked for; `None` where nothing waits.
+    /// When there will be something to grant, if nothing else is asked for; `None` where nothing waits
+    /// that may go at all.
     pub fn wake_at(&self, now: Duration) -> Option<Duration> {
         let ready = Class::ALL.into_iter().flat_map(|class| self.turns(class, now));
         ready.map(|(_, ready)| ready).min()
@@ -212,12 +253,13 @@ impl Shaper {
 
     /// The peers of a class by their turns, and when the first chunk of each may go.
     fn turns(&self, class: Class, now: Duration) -> impl Iterator<Item = (usize, Duration)> {
+        let low = self.low.as_ref().filter(|_| class == Class::Low);
         let turns = self.classes[class as usize].turns.iter().enumerate();
-        turns.filter_map(move |(turn, (peer, chunks))| {
+        turns.filter(move |_| class <= self.floor).filter_map(move |(turn, (peer, chunks))| {
             let (_, bytes) = chunks.front()?;
-            let ready = |bucket: &Bucket| bucket.ready_at(now, *bytes);
-            let peer = self.peers.get(peer).map_or(now, ready);
-            Some((turn, peer.max(self.total.as_ref().map_or(now, ready))))
+            let buckets = [self.peers.get(peer), self.total.as_ref(), low];
+            let ready = buckets.into_iter().flatten().map(|bucket| bucket.ready_at(now, *bytes));
+            Some((turn, ready.max().unwrap_or(now)))
         })
     }
 

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod conflicts;
+mod delta;
 mod federation;
 pub(crate) mod fixture;
 mod install;

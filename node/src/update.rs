@@ -6,14 +6,18 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use catalog::reference::{PublisherReference, Reference, ReleaseReference, VersionReference};
+use catalog::resolve::Preference;
+use catalog::size::ByteSize;
 use catalog::store::{Extent, InstallRow, LookupError};
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
-use crate::fetch::{OnProgress, TransferProgress};
-use crate::install::Installed;
+use crate::delta;
+use crate::fetch::{OnProgress, Part, TransferProgress, Want};
+use crate::install::{Installed, base};
 use crate::node::Node;
 use crate::peers::causes;
+use crate::shaping::Class;
 use crate::shown;
 
 /// What became of one installed package.
@@ -25,10 +29,28 @@ pub struct Updated {
     pub from: Version,
     /// What is in use now, or would be.
     pub to: Version,
+    /// What it would move; only where it is not to be done, and where that can be found out.
+    #[serde(default)]
+    pub bytes: Option<UpdateBytes>,
     /// What was done; `None` when there was nothing to do or it failed.
     pub installed: Option<Installed>,
     /// Why it failed, when it did.
     pub error: Option<String>,
+}
+
+/// What an update moves: bytes of files, without proofs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpdateBytes {
+    /// All files of the new version.
+    pub full: ByteSize,
+    /// Those that are not here.
+    pub by_file: ByteSize,
+    /// The same, where peers have patches as patches.
+    pub by_patch: ByteSize,
+    /// How many files are not here.
+    pub files: u64,
+    /// Of how many of them peers have patches.
+    pub patches: u64,
 }
 
 /// An update that begins when it is awaited.
@@ -37,6 +59,7 @@ pub struct Update {
     node: Node,
     only: Option<Reference>,
     dry_run: bool,
+    class: Class,
     progress: OnProgress,
 }
 
@@ -47,6 +70,7 @@ impl Node {
             node: self.clone(),
             only: only.cloned(),
             dry_run: false,
+            class: Class::High,
             progress: Arc::new(|_| ()),
         }
     }
@@ -56,6 +80,12 @@ impl Update {
     /// Only says what would be done.
     pub fn dry_run(mut self) -> Self {
         self.dry_run = true;
+        self
+    }
+
+    /// Takes contents from peers with this urgency.
+    pub fn class(mut self, class: Class) -> Self {
+        self.class = class;
         self
     }
 
@@ -89,8 +119,14 @@ impl Update {
         let store = &self.node.0.store;
         let reference = shown::package(store, &row.package)?;
         let from = row.version.clone();
-        let mut updated =
-            Updated { reference, to: from.clone(), from, installed: None, error: None };
+        let mut updated = Updated {
+            reference,
+            to: from.clone(),
+            from,
+            bytes: None,
+            installed: None,
+            error: None,
+        };
         let Some(wanted) = followed(&row) else { return Ok(updated) };
         let to = match self.node.look_up(&wanted) {
             Ok(found) => found.row.version,
@@ -103,7 +139,8 @@ impl Update {
             return Ok(updated);
         }
         let progress = self.progress.clone();
-        let mut install = self.node.install(&wanted).progress(move |event| progress(event));
+        let mut install = self.node.install(&wanted).class(self.class);
+        install = install.progress(move |event| progress(event));
         if row.extent == Extent::Lazy {
             install = install.lazy();
         }
@@ -113,11 +150,35 @@ impl Update {
         match install.await {
             Ok(installed) => {
                 updated.to = to;
+                if self.dry_run {
+                    updated.bytes = self.bytes(&wanted, &row).await;
+                }
                 updated.installed = Some(installed);
             }
             Err(error) => updated.error = Some(causes(&error)),
         }
         Ok(updated)
+    }
+}
+
+impl Update {
+    /// What the update of `row` to `wanted` would move. Nobody who could tell is no failure.
+    async fn bytes(&self, wanted: &Reference, row: &InstallRow) -> Option<UpdateBytes> {
+        let node = &self.node;
+        let chosen = node.choose(wanted, None, Preference::default()).await.ok()?;
+        let part = match row.extent {
+            Extent::Whole => Part::Whole,
+            Extent::Lazy => Part::Tree,
+        };
+        let want = Want::of(&chosen, part).instead_of(base(Some(row), &chosen));
+        let planned = delta::plan(&node.0, &want).await.ok()?;
+        Some(UpdateBytes {
+            full: chosen.variant.size,
+            by_file: ByteSize::bytes(planned.by_file),
+            by_patch: ByteSize::bytes(planned.by_patch),
+            files: planned.files,
+            patches: planned.patches,
+        })
     }
 }
 

@@ -216,7 +216,7 @@ impl Verify {
             let Some((id, variant)) = self.variant_of(&root)? else { continue };
             let release = node.release(&id)?;
             let reference = shown::release(&node.store, &release.package(), &release.version)?;
-            let want = Want { reference: &reference, variant: &variant, part: Part::Whole };
+            let want = Want::new(&reference, &variant, Part::Whole);
             let quiet: OnProgress = Arc::new(|_| ());
             match bring(node, &want, &quiet).await {
                 // The holds that it had before are enough.

@@ -19,7 +19,7 @@ const ROWS: [&[&str]; 6] = [
 ];
 
 /// The heavy libraries, and the crates that may depend on them. Benches build rivals from some.
-const HOMES: [(&str, &[&str]); 13] = [
+const HOMES: [(&str, &[&str]); 14] = [
     ("redb", &["catalog"]),
     ("ed25519-dalek", &["catalog"]),
     ("blake3", &["catalog", "catalog-benches"]),
@@ -30,6 +30,7 @@ const HOMES: [(&str, &[&str]); 13] = [
     ("iroh", &["catalog-node", "catalog-benches"]),
     ("iroh-blobs", &["catalog-node", "catalog-benches"]),
     ("axum", &["catalog-node"]),
+    ("zstd", &["catalog-node"]),
     ("clap", &["catalog-cli"]),
     ("miette", &["catalog-cli"]),
     ("indicatif", &["catalog-cli"]),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use catalog::size::ByteSize;
 use catalog_node::shaping::Rate;
+use catalog_node::shaping::policy::Schedule;
 use clap::{Args, Subcommand};
 use clap_complete::Shell;
 
@@ -89,6 +90,8 @@ pub struct ChangesArgs {
         catalog limits                           what holds now\n  \
         catalog limits --upload 5MB/s            for the node that runs, from now on\n  \
         catalog limits --upload-per-peer none\n  \
+        catalog limits --background true         yield to everything else on the line\n  \
+        catalog limits --schedule \"08:00-18:00 upload=1MB/s download=2MB/s, 23:00-06:00 upload=none\"\n  \
         catalog config set upload.limit 5MB/s    for good, from the next start on")]
 pub struct LimitsArgs {
     /// What all peers together are sent in a second, such as 5MB/s; none for no limit
@@ -97,16 +100,30 @@ pub struct LimitsArgs {
     /// What each peer is sent in a second
     #[arg(long, value_name = "RATE")]
     pub upload_per_peer: Option<Rate>,
-    /// What may go at once after a silence, before a limit holds
-    #[arg(long, value_name = "SIZE")]
+    /// What may be sent at once after a silence, before a limit holds
+    #[arg(long, visible_alias = "upload-burst", value_name = "SIZE")]
     pub burst: Option<ByteSize>,
-}
-
-impl LimitsArgs {
-    /// Whether anything is to be changed.
-    pub fn sets_any(&self) -> bool {
-        self.upload.is_some() || self.upload_per_peer.is_some() || self.burst.is_some()
-    }
+    /// What all peers together may send here in a second
+    #[arg(long, value_name = "RATE")]
+    pub download: Option<Rate>,
+    /// What each peer may send here in a second
+    #[arg(long, value_name = "RATE")]
+    pub download_per_peer: Option<Rate>,
+    /// What may come at once after a silence, before a limit holds
+    #[arg(long, value_name = "SIZE")]
+    pub download_burst: Option<ByteSize>,
+    /// Other limits by the time of day, or none
+    #[arg(long, value_name = "WINDOWS")]
+    pub schedule: Option<Schedule>,
+    /// Whether all but what a person waits for yields to the line's other traffic
+    #[arg(long, value_name = "true|false")]
+    pub background: Option<bool>,
+    /// Whether transfers for others wait while the machine runs on battery
+    #[arg(long, value_name = "true|false")]
+    pub pause_on_battery: Option<bool>,
+    /// Whether bytes cost money here, so that transfers for others wait
+    #[arg(long, value_name = "true|false")]
+    pub metered: Option<bool>,
 }
 
 /// `catalog index …`

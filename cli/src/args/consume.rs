@@ -115,6 +115,9 @@ pub struct InstallArgs {
     /// Show what would be chosen and fetched, and write nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
+    /// Yield to everything else on the line
+    #[arg(long)]
+    pub background: bool,
     /// The machine to choose for.
     #[command(flatten)]
     pub choice: ChoiceArgs,
@@ -165,6 +168,9 @@ pub struct FetchArgs {
     /// Files or folders inside it; without any, everything
     #[arg(value_name = "PATH")]
     pub paths: Vec<String>,
+    /// Yield to everything else on the line
+    #[arg(long)]
+    pub background: bool,
     /// The machine to choose for.
     #[command(flatten)]
     pub choice: ChoiceArgs,
@@ -206,9 +212,12 @@ pub struct UpdateArgs {
     /// Only this package
     #[arg(value_name = "REF", add = complete::installed())]
     pub reference: Option<String>,
-    /// Show what would change and write nothing
+    /// Show what would change, and how many bytes would move, and write nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
+    /// Yield to everything else on the line
+    #[arg(long)]
+    pub background: bool,
 }
 
 /// `catalog verify`

@@ -20,6 +20,7 @@ pub fn fetch(session: &Session, args: &FetchArgs) -> Result<(), Stop> {
     let request = Fetch {
         reference: args.reference.clone(),
         paths: args.paths.clone(),
+        background: args.background,
         choice: session.choice(&args.choice)?,
     };
     let fetched =

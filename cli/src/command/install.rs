@@ -56,6 +56,7 @@ async fn one(
         reference: reference.to_owned(),
         lazy: args.lazy,
         dry_run: args.dry_run,
+        background: args.background,
         choice: choice.clone(),
     };
     let installed = session.transfer(control, &request, args.dry_run).await?;
@@ -277,7 +278,11 @@ impl Document for Listed {
 
 /// Installs newer versions.
 pub fn update(session: &Session, args: &UpdateArgs) -> Result<(), Stop> {
-    let request = Update { reference: args.reference.clone(), dry_run: args.dry_run };
+    let request = Update {
+        reference: args.reference.clone(),
+        dry_run: args.dry_run,
+        background: args.background,
+    };
     let updated = session
         .ask(async |control| Ok(session.transfer(control, &request, args.dry_run).await?))?;
     let failed = updated.iter().filter(|one| one.error.is_some()).count();
@@ -295,6 +300,37 @@ struct News {
     dry_run: bool,
 }
 
+impl News {
+    /// What would be done, and what it would move.
+    fn plan(&self) -> Vec<Line> {
+        let mut table = Table::new(&["PACKAGE", "WOULD UPDATE", "FULL", "BY FILE", "BY PATCH"]);
+        for one in self.updated.iter().filter(|one| one.installed.is_some()) {
+            let step = format!("{} -> {}", one.from, one.to);
+            let mut row = vec![Line::new().ink(Ink::Strong, &one.reference), step.into()];
+            row.extend(match &one.bytes {
+                Some(bytes) => [bytes.full, bytes.by_file, bytes.by_patch]
+                    .map(|bytes| bytes.to_string().into()),
+                None => ["unknown"; 3].map(Line::from),
+            });
+            table.row(row);
+        }
+        table.lines(0)
+    }
+}
+
+/// One update that was done.
+fn news(one: &Updated) -> Line {
+    let line = Line::done().ink(Ink::Strong, &one.reference);
+    let line = line.text(format!(" {} -> {}", one.from, one.to));
+    match &one.installed {
+        Some(installed) if installed.bytes_moved > 0 => {
+            let moved = ByteSize::bytes(installed.bytes_moved);
+            line.text(format!("   {}, moved {moved}", installed.size))
+        }
+        _ => line,
+    }
+}
+
 impl Document for News {
     const SCHEMA: &'static str = "catalog.update/1";
 
@@ -303,24 +339,19 @@ impl Document for News {
     }
 
     fn human(&self) -> Vec<Line> {
-        let changed =
-            self.updated.iter().filter(|one| one.installed.is_some() || one.error.is_some());
-        let mut lines: Vec<Line> = changed
-            .map(|one| {
-                let name = Line::new();
-                let step = format!(" {} -> {}", one.from, one.to);
-                match (&one.error, self.dry_run) {
-                    (Some(error), _) => name
-                        .ink(Ink::Bad, "✘ ")
-                        .ink(Ink::Strong, &one.reference)
-                        .text(format!(" {}: {error}", one.from)),
-                    (None, true) => {
-                        name.text("would update ").ink(Ink::Strong, &one.reference).text(step)
-                    }
-                    (None, false) => Line::done().ink(Ink::Strong, &one.reference).text(step),
-                }
+        let done = |one: &&Updated| one.installed.is_some();
+        let failed = self.updated.iter().filter_map(|one| Some((one, one.error.as_ref()?)));
+        let mut lines: Vec<Line> = failed
+            .map(|(one, error)| {
+                let name = Line::new().ink(Ink::Bad, "✘ ").ink(Ink::Strong, &one.reference);
+                name.text(format!(" {}: {error}", one.from))
             })
             .collect();
+        if self.dry_run && self.updated.iter().any(|one| one.installed.is_some()) {
+            lines.extend(self.plan());
+        } else {
+            lines.extend(self.updated.iter().filter(done).map(news));
+        }
         if lines.is_empty() {
             lines.push(Line::done().text("everything is up to date"));
         }

@@ -1,7 +1,7 @@
-//! `limits`: how fast a running node sends contents to its peers.
+//! `limits`: how fast a running node sends to its peers and takes from them, and when.
 
-use catalog_node::control::requests::Limits;
-use catalog_node::shaping;
+use catalog_node::control::requests::{Direction, Limits, LineUse};
+use catalog_node::shaping::policy::{Background, Metered, Pause, WhenScarce};
 use serde_json::{Value, json};
 
 use super::daemon::no_daemon;
@@ -13,37 +13,84 @@ use crate::stop::Stop;
 
 /// Shows the limits, after those that are given were set.
 pub fn limits(session: &Session, args: &LimitsArgs) -> Result<(), Stop> {
-    let request = Limits { total: args.upload, peer: args.upload_per_peer, burst: args.burst };
-    let (limits, is_running) = session.ask(async |control| {
-        if args.sets_any() && !control.is_attached() {
+    let request = request(args);
+    let (line, is_running) = session.ask(async |control| {
+        if request.sets_any() && !control.is_attached() {
             return Err(no_daemon());
         }
         Ok((control.ask(&request).await?, control.is_attached()))
     })?;
-    if args.sets_any() {
+    if request.sets_any() {
         session.screen.say(
             &Line::done()
                 .text("set until the node ends")
                 .ink(Ink::Dim, "   catalog config set upload.limit keeps it for good"),
         );
     }
-    session.screen.emit(&Now { limits, is_running })
+    session.screen.emit(&Now { line, is_running })
+}
+
+fn request(args: &LimitsArgs) -> Limits {
+    Limits {
+        upload: Direction { total: args.upload, peer: args.upload_per_peer, burst: args.burst },
+        download: Direction {
+            total: args.download,
+            peer: args.download_per_peer,
+            burst: args.download_burst,
+        },
+        schedule: args.schedule.clone(),
+        background: args.background,
+        pause_on_battery: args.pause_on_battery,
+        metered: args.metered,
+    }
 }
 
 struct Now {
-    limits: shaping::Limits,
+    line: LineUse,
     is_running: bool,
 }
 
 impl Now {
-    /// What is limited, by which setting, to what.
-    fn rows(&self) -> [(&'static str, &'static str, String); 3] {
-        let shaping::Limits { total, peer, burst } = self.limits;
-        [
-            ("upload, all peers", "upload.limit", total.to_string()),
-            ("upload, each peer", "upload.limit_per_peer", peer.to_string()),
-            ("at once after a silence", "upload.burst", burst.to_string()),
+    /// What is decided, by which setting, how.
+    fn rows(&self) -> Vec<(&'static str, &'static str, String)> {
+        let policy = &self.line.policy;
+        let (up, down) = (policy.upload, policy.download);
+        let is = |is: bool| is.to_string();
+        vec![
+            ("upload, all peers", "upload.limit", up.total.to_string()),
+            ("upload, each peer", "upload.limit_per_peer", up.peer.to_string()),
+            ("upload, after a silence", "upload.burst", up.burst.to_string()),
+            ("download, all peers", "download.limit", down.total.to_string()),
+            ("download, each peer", "download.limit_per_peer", down.peer.to_string()),
+            ("download, after a silence", "download.burst", down.burst.to_string()),
+            ("by the time of day", "line.schedule", policy.schedule.to_string()),
+            ("yields to other traffic", "line.background", is(policy.background == Background::On)),
+            (
+                "for others not on battery",
+                "line.pause_on_battery",
+                is(policy.on_battery == WhenScarce::Pause),
+            ),
+            ("bytes cost money", "line.metered", is(policy.metered == Metered::Yes)),
         ]
+    }
+
+    /// What of it holds at this moment, where that is something else.
+    fn moment(&self) -> Vec<Line> {
+        let LineUse { policy, now } = &self.line;
+        let mut lines = Vec::new();
+        if (now.upload, now.download) != (policy.upload, policy.download) {
+            let (up, down) = (now.upload.total, now.download.total);
+            let words = format!("now, by the schedule: upload {up}, download {down}");
+            lines.push(Line::new().ink(Ink::Accent, words));
+        }
+        let why = now.pause.map(|pause| match pause {
+            Pause::Battery => "this machine runs on battery",
+            Pause::Metered => "bytes cost money",
+        });
+        lines.extend(why.map(|why| {
+            Line::new().ink(Ink::Warn, format!("now: what others want waits, because {why}"))
+        }));
+        lines
     }
 }
 
@@ -51,18 +98,23 @@ impl Document for Now {
     const SCHEMA: &'static str = "catalog.limits/1";
 
     fn json(&self) -> Value {
-        json!({ "upload": self.limits, "running": self.is_running })
+        let mut document = json!(self.line.policy);
+        document["now"] = json!(self.line.now);
+        document["running"] = json!(self.is_running);
+        document
     }
 
     fn human(&self) -> Vec<Line> {
-        let mut table = Table::new(&["WHAT", "AT MOST", "SETTING"]);
+        let mut table = Table::new(&["WHAT", "IS", "SETTING"]);
         for (what, setting, value) in self.rows() {
             table.row([what.into(), value.into(), Line::new().ink(Ink::Dim, setting)]);
         }
-        table.lines(0)
+        let mut lines = table.lines(0);
+        lines.extend(self.moment());
+        lines
     }
 
     fn plain(&self) -> Vec<String> {
-        self.rows().map(|(_, setting, value)| columns([&setting, &value])).into()
+        self.rows().iter().map(|(_, setting, value)| columns([setting, value])).collect()
     }
 }

@@ -71,7 +71,8 @@ impl Machine {
     async fn install(&self, reference: &str) -> Result<Installed, Failure> {
         let choice = Choice::default();
         let reference = reference.to_owned();
-        self.follow(Install { reference, lazy: false, dry_run: false, choice }).await
+        let (lazy, dry_run, background) = (false, false, false);
+        self.follow(Install { reference, lazy, dry_run, background, choice }).await
     }
 
     /// Meets the node of a ticket; answers what its records weighed.

@@ -7,6 +7,7 @@ use catalog::size::ByteSize;
 use catalog_node::conflicts::Rules;
 use catalog_node::control::{Code, Failure};
 use catalog_node::shaping::Rate;
+use catalog_node::shaping::policy::Schedule;
 
 use crate::near;
 use crate::span::Span;
@@ -38,6 +39,7 @@ enum Kind {
     LoopbackAddress,
     Size,
     Rate,
+    Schedule,
     Time,
     Selection,
     Policies,
@@ -63,12 +65,68 @@ pub static KEYS: &[Key] = &[
         kind: Kind::LoopbackAddress,
     },
     Key {
+        name: "download.burst",
+        env: "CATALOG_DOWNLOAD_BURST",
+        default: Some("5MB"),
+        in_project: false,
+        about: "what peers may send here at once after a silence, before a limit holds",
+        kind: Kind::Size,
+    },
+    Key {
+        name: "download.limit",
+        env: "CATALOG_DOWNLOAD_LIMIT",
+        default: Some("none"),
+        in_project: false,
+        about: "how much all peers together may send here in a second",
+        kind: Kind::Rate,
+    },
+    Key {
+        name: "download.limit_per_peer",
+        env: "CATALOG_DOWNLOAD_LIMIT_PER_PEER",
+        default: Some("none"),
+        in_project: false,
+        about: "how much each peer may send here in a second",
+        kind: Kind::Rate,
+    },
+    Key {
         name: "format",
         env: "CATALOG_FORMAT",
         default: Some("auto"),
         in_project: true,
         about: "how to print data",
         kind: Kind::OneOf(&["auto", "human", "json", "jsonl", "plain"]),
+    },
+    Key {
+        name: "line.background",
+        env: "CATALOG_LINE_BACKGROUND",
+        default: Some("false"),
+        in_project: false,
+        about: "whether all but what a person waits for yields to the line's other traffic",
+        kind: Kind::Switch,
+    },
+    Key {
+        name: "line.metered",
+        env: "CATALOG_LINE_METERED",
+        default: Some("false"),
+        in_project: false,
+        about: "whether bytes cost money here, so that what others want waits",
+        kind: Kind::Switch,
+    },
+    Key {
+        name: "line.pause_on_battery",
+        env: "CATALOG_LINE_PAUSE_ON_BATTERY",
+        default: Some("false"),
+        in_project: false,
+        about: "whether what others want waits while the machine runs on battery",
+        kind: Kind::Switch,
+    },
+    Key {
+        name: "line.schedule",
+        env: "CATALOG_LINE_SCHEDULE",
+        default: Some("none"),
+        in_project: false,
+        about: "other limits by the time of day, such as 08:00-18:00 upload=1MB/s download=none",
+        kind: Kind::Schedule,
     },
     Key {
         name: "node.announce",
@@ -101,6 +159,14 @@ pub static KEYS: &[Key] = &[
         in_project: false,
         about: "what this node calls itself when it is announced",
         kind: Kind::Name,
+    },
+    Key {
+        name: "node.patches",
+        env: "CATALOG_NODE_PATCHES",
+        default: Some("true"),
+        in_project: false,
+        about: "whether updates may come as patches, which are made for others too",
+        kind: Kind::Switch,
     },
     Key {
         name: "node.policies",
@@ -228,6 +294,12 @@ impl Key {
             Kind::Rate => {
                 (value.parse::<Rate>().is_ok(), "a rate such as 5MB/s, or none".to_owned())
             }
+            Kind::Schedule => match value.parse::<Schedule>() {
+                Ok(_) => (true, String::new()),
+                Err(error) => {
+                    (false, format!("windows such as 08:00-18:00 upload=1MB/s, or none: {error}"))
+                }
+            },
             Kind::Time => {
                 (value.parse::<Span>().is_ok(), "a time such as 30s, 5m or 1h".to_owned())
             }

@@ -31,7 +31,7 @@ pub use consume::{
     Cat, Explain, Fetch, Fits, Info, Install, List, Path, Remove, Rollback, Search, SearchLive,
     Update,
 };
-pub use limits::Limits;
+pub use limits::{Direction, Limits, LineUse};
 pub use peers::{Keys, PeerAdd, PeerList, PeerPing, PeerRemove, PeerTicket, Trust, Untrust};
 pub use proof::Prove;
 pub use sync::{Changes, PeerFreshness, Sync, Synced};

@@ -19,9 +19,11 @@ use super::{FetchError, OnProgress};
 use crate::access;
 use crate::blobs::{Blobs, Holding};
 use crate::blocking::blocking;
+use crate::delta::{self, Base, Twin};
 use crate::disk;
 use crate::lookup::Chosen;
 use crate::node::{Inner, now};
+use crate::shaping::Class;
 use crate::transfer::UNIT_BYTES;
 
 /// From this many files on, listing all blobs is cheaper than asking for each.
@@ -45,11 +47,29 @@ pub(crate) struct Want<'a> {
     pub reference: &'a str,
     pub variant: &'a Variant,
     pub part: Part<'a>,
+    /// The content root of the same variant of another release that is here, if any.
+    pub base: Option<Digest>,
+    /// How urgent it is.
+    pub class: Class,
 }
 
 impl<'a> Want<'a> {
     pub(crate) fn of(chosen: &'a Chosen, part: Part<'a>) -> Self {
-        Self { reference: &chosen.reference, variant: &chosen.variant, part }
+        Self::new(&chosen.reference, &chosen.variant, part)
+    }
+
+    pub(crate) fn new(reference: &'a str, variant: &'a Variant, part: Part<'a>) -> Self {
+        Self { reference, variant, part, base: None, class: Class::High }
+    }
+
+    /// The same, so urgent.
+    pub(crate) fn at(self, class: Class) -> Self {
+        Self { class, ..self }
+    }
+
+    /// The same, to take the place of what is here.
+    pub(crate) fn instead_of(self, base: Option<Digest>) -> Self {
+        Self { base: base.filter(|root| *root != self.variant.root), ..self }
     }
 }
 
@@ -77,22 +97,12 @@ pub(crate) async fn bring(
     if !was_whole {
         hold(node, variant.root, HoldReason::Partial).await?;
     }
-    let tally = Tally::new(progress.clone());
+    let tally = Tally::paced(progress.clone(), node.line.download.clone(), want.class);
     let reference = want.reference;
     let mut session = None;
 
-    let tree = match local_head(blobs, variant).await {
-        Some((sequence, tree)) => checked(want, &sequence, &tree)?,
-        None => {
-            let sequence_bytes = sequence_bytes(want)?;
-            let opened = Session::new(node.clone(), reference, variant.root, tally.clone()).await?;
-            let session = session.insert(opened);
-            let head = session.head(variant.tree, sequence_bytes, TREE_BYTES_MAX as u64).await?;
-            let tree = checked(want, &head.0, &head.1)?;
-            writer.import_many(vec![head.0, head.1]).await?;
-            tree
-        }
-    };
+    let Head { tree, news } = head(node, want, blobs, &tally, &mut session).await?;
+    writer.import_many(news).await?;
     let selected = select(want, &tree)?;
     let total: ByteSize = selected.iter().map(|file| ByteSize::bytes(file.size)).sum();
     let mut missing = missing(blobs, want, &selected).await?;
@@ -102,10 +112,19 @@ pub(crate) async fn bring(
     if !missing.is_empty() {
         check_room(node, blobs, ByteSize::bytes(missing_bytes))?;
     }
+    let mut twins = twins(node, blobs, want, &tree, &missing).await;
     while !missing.is_empty() {
         let claim = node.arriving.take(missing.iter().map(|file| file.digest));
-        let (ours, others) = split(missing, &claim);
-        if !ours.is_empty() {
+        let (ours, mut others) = split(missing, &claim);
+        twins.retain(|twin| claim.contains(&twin.digest));
+        let is_twin = |file: &Wanted| twins.iter().any(|twin| twin.digest == file.digest);
+        let (updated, ours): (Vec<Wanted>, Vec<Wanted>) = ours.into_iter().partition(is_twin);
+        let to = delta::Destination { blobs, writer: &writer, tally: &tally };
+        let updating = delta::fetch(node, variant.root, &twins, to);
+        let transferring = async {
+            if ours.is_empty() {
+                return Ok(());
+            }
             let session = match &mut session {
                 Some(session) => session,
                 None => {
@@ -114,10 +133,15 @@ pub(crate) async fn bring(
                     session.insert(opened)
                 }
             };
-            session.transfer(job::cut(&ours), blobs, &writer).await?;
-        }
+            session.transfer(job::cut(&ours), blobs, &writer).await
+        };
+        let ((), transferred) = tokio::join!(updating, transferring);
+        transferred?;
         drop(claim);
-        // What somebody else was fetching already is here soon, or is ours to fetch.
+        // What somebody else was fetching already is here soon, or is ours to fetch. So is what did
+        // not come as a patch, which is not tried twice.
+        others.extend(updated);
+        twins.clear();
         let digests: Vec<Digest> = others.iter().map(|file| file.digest).collect();
         tokio::select! {
             () = node.stop.cancelled() => return Err(FetchError::Shutdown),
@@ -136,6 +160,64 @@ pub(crate) async fn bring(
         blocking(move || store.release_hold(&root, HoldReason::Partial)).await?;
     }
     Ok(Brought { files: selected.len() as u64, bytes: total, moved: tally.bytes_moved(), tree })
+}
+
+/// What of the wanted part is not here, and what of that may come as patches. Nothing is written.
+pub(crate) async fn missing_of(
+    node: &Arc<Inner>,
+    want: &Want<'_>,
+) -> Result<(Vec<Wanted>, Vec<Twin>), FetchError> {
+    let blobs = node.blobs().await?;
+    let tally = Tally::new(Arc::new(|_| ()));
+    let Head { tree, .. } = head(node, want, blobs, &tally, &mut None).await?;
+    let selected = select(want, &tree)?;
+    let missing = missing(blobs, want, &selected).await?;
+    let twins = twins(node, blobs, want, &tree, &missing).await;
+    Ok((missing, twins))
+}
+
+/// The file list of a variant.
+struct Head {
+    tree: Tree,
+    /// The blobs that came for it.
+    news: Vec<Bytes>,
+}
+
+/// Reads the file list, or asks for it; the session that was opened for that goes to `session`.
+async fn head(
+    node: &Arc<Inner>,
+    want: &Want<'_>,
+    blobs: &Blobs,
+    tally: &Arc<Tally>,
+    session: &mut Option<Session>,
+) -> Result<Head, FetchError> {
+    let variant = want.variant;
+    if let Some((sequence, tree)) = local_head(blobs, variant).await {
+        return Ok(Head { tree: checked(want, &sequence, &tree)?, news: Vec::new() });
+    }
+    let sequence_bytes = sequence_bytes(want)?;
+    let opened = Session::new(node.clone(), want.reference, variant.root, tally.clone()).await?;
+    let session = session.insert(opened);
+    let head = session.head(variant.tree, sequence_bytes, TREE_BYTES_MAX as u64).await?;
+    let tree = checked(want, &head.0, &head.1)?;
+    Ok(Head { tree, news: vec![head.0, head.1] })
+}
+
+/// The files that may come as patches.
+async fn twins(
+    node: &Inner,
+    blobs: &Blobs,
+    want: &Want<'_>,
+    tree: &Tree,
+    missing: &[Wanted],
+) -> Vec<Twin> {
+    let Some(root) = want.base.filter(|_| node.config.has_patches() && !missing.is_empty()) else {
+        return Vec::new();
+    };
+    match Base::open(blobs, root).await {
+        Some(base) => base.twins(blobs, tree, missing).await,
+        None => Vec::new(),
+    }
 }
 
 fn bytes(files: &[Wanted]) -> u64 {
@@ -162,8 +244,7 @@ async fn local_head(blobs: &Blobs, variant: &Variant) -> Option<(Bytes, Bytes)> 
 /// The tree of a variant that is here, if it is one.
 pub(crate) async fn local_tree(blobs: &Blobs, variant: &Variant) -> Option<Tree> {
     let (sequence, tree) = local_head(blobs, variant).await?;
-    let want = Want { reference: "", variant, part: Part::Tree };
-    checked(&want, &sequence, &tree).ok()
+    checked(&Want::new("", variant, Part::Tree), &sequence, &tree).ok()
 }
 
 /// How long the hash sequence of a release with so many files is.
@@ -340,7 +421,7 @@ mod tests {
     }
 
     fn check(tree: &Tree, variant: &Variant, sequence: &[u8]) -> Result<Tree, FetchError> {
-        let want = Want { reference: "acme/x@1.0.0", variant, part: Part::Whole };
+        let want = Want::new("acme/x@1.0.0", variant, Part::Whole);
         sequence_bytes(&want)?;
         checked(&want, sequence, &tree.encode())
     }
@@ -380,7 +461,7 @@ mod tests {
         let tree = tree(&[("bin/run", 1), ("bin/tools/x", 2), ("binary", 4), ("doc", 8)]);
         let variant = variant(&tree);
         let sizes = |paths: &[TreePath]| {
-            let want = Want { reference: "x", variant: &variant, part: Part::Paths(paths) };
+            let want = Want::new("x", &variant, Part::Paths(paths));
             select(&want, &tree).map(|files| files.iter().map(|file| file.size).sum::<u64>())
         };
         assert_eq!(sizes(&[path("bin")]).unwrap(), 3);

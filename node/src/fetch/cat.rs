@@ -14,6 +14,7 @@ use super::bring::near;
 use super::{FetchError, Part, Want, bring};
 use crate::blobs::Blobs;
 use crate::node::Node;
+use crate::shaping::Class;
 
 /// Read at once.
 const PIECE_BYTES: u64 = 1 << 20;
@@ -47,7 +48,8 @@ impl Node {
     ) -> Result<Cat, FetchError> {
         let chosen = self.choose(reference, profile, preference).await?;
         let progress: super::OnProgress = std::sync::Arc::new(|_| ());
-        let listed = bring(&self.0, &Want::of(&chosen, Part::Tree), &progress).await?;
+        let listed =
+            bring(&self.0, &Want::of(&chosen, Part::Tree).at(Class::Critical), &progress).await?;
         let file = match follow(&listed.tree, path) {
             Some((path, TreeEntry::File { blake3, size, executable, .. })) => {
                 Some((path, *blake3, *size, *executable))
@@ -62,7 +64,8 @@ impl Node {
             });
         };
         let wanted = [path];
-        let brought = bring(&self.0, &Want::of(&chosen, Part::Paths(&wanted)), &progress).await?;
+        let want = Want::of(&chosen, Part::Paths(&wanted)).at(Class::Critical);
+        let brought = bring(&self.0, &want, &progress).await?;
         Ok(Cat {
             blobs: self.0.blobs().await?.clone(),
             digest,

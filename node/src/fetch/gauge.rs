@@ -3,7 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use catalog::permission::NodeId;
+use iroh::endpoint::Connection;
+
 use super::tally::Tally;
+use crate::pace::InUse;
 use crate::transfer::Mark;
 
 /// The counts of one request; what it counts goes to the [`Tally`] of its fetch as well.
@@ -47,6 +51,16 @@ impl Gauge {
         let done = work.await;
         self.is_writing.store(false, Ordering::Relaxed);
         done
+    }
+
+    /// Waits until so many bytes may come from a peer, which is not to blame for that.
+    pub(crate) async fn pass(&self, peer: NodeId, content: usize) {
+        self.writing(self.tally.pass(peer, content as u64)).await;
+    }
+
+    /// Counts the delays of a connection in while the request runs.
+    pub(crate) fn uses(&self, connection: &Connection) -> Option<InUse> {
+        self.tally.uses(connection)
     }
 
     /// How far the request is.

@@ -22,6 +22,7 @@ use super::block::{Begun, Block, Open, PARENT_BYTES};
 use super::gauge::Gauge;
 use super::job::{Job, SmallFile};
 use crate::blobs::{Blobs, BlobsError, Writer, hash};
+use crate::endpoint::remote;
 
 /// Small files are written in blocks of this size: few writes, and little to lose in a crash.
 const BLOCK_BYTES: usize = 256 << 10;
@@ -131,6 +132,7 @@ impl Provider {
         sink: Sink<'_>,
         work: &Work,
     ) -> Result<(), ProviderError> {
+        let _in_use = work.gauge.uses(&self.0);
         match (job, sink.open) {
             (Job::Run(files), _) => self.run(root, files, sink.writer, work).await,
             (Job::Piece { child, digest, size, ranges }, Some(open)) => {
@@ -220,9 +222,19 @@ impl Provider {
             work.unless_cancelled(content.next()).await?
         {
             content = rest;
-            block.push(item.map_err(decode)?).await?;
+            let item = item.map_err(decode)?;
+            if let BaoContentItem::Leaf(leaf) = &item {
+                self.pass(leaf.data.len(), work).await?;
+            }
+            block.push(item).await?;
         }
         Ok(())
+    }
+
+    /// Waits until so many bytes may come. What is not read is not sent for long: the transport
+    /// lets a sender run ahead by its window only.
+    async fn pass(&self, bytes: usize, work: &Work) -> Result<(), ProviderError> {
+        work.unless_cancelled(work.gauge.pass(remote(&self.0), bytes)).await
     }
 
     /// Opens a stream and sends the request.
@@ -252,6 +264,7 @@ impl Provider {
                     content = rest;
                     match item.map_err(decode)? {
                         BaoContentItem::Leaf(leaf) => {
+                            self.pass(leaf.data.len(), work).await?;
                             work.gauge.received(leaf.data.len());
                             bytes.extend_from_slice(&leaf.data);
                         }

@@ -4,7 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use catalog::permission::NodeId;
+use iroh::endpoint::Connection;
+
 use super::{OnProgress, TransferProgress};
+use crate::pace::{InUse, Pace};
+use crate::shaping::Class;
 
 /// The shortest time between two reports.
 const REPORT_EVERY: Duration = Duration::from_millis(if cfg!(test) { 1 } else { 50 });
@@ -20,11 +25,22 @@ pub(crate) struct Tally {
     /// When the last report was made.
     reported_ms: AtomicU64,
     on: OnProgress,
+    /// What holds back that which arrives.
+    pace: Option<(Arc<Pace>, Class)>,
 }
 
 impl Tally {
     pub(crate) fn new(on: OnProgress) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new(Self::of(on, None))
+    }
+
+    /// The counts of a fetch that is so urgent and keeps to the pace.
+    pub(crate) fn paced(on: OnProgress, pace: Arc<Pace>, class: Class) -> Arc<Self> {
+        Arc::new(Self::of(on, Some((pace, class))))
+    }
+
+    fn of(on: OnProgress, pace: Option<(Arc<Pace>, Class)>) -> Self {
+        Self {
             began: Instant::now(),
             providers: AtomicUsize::new(0),
             done: AtomicU64::new(0),
@@ -32,7 +48,20 @@ impl Tally {
             moved: AtomicU64::new(0),
             reported_ms: AtomicU64::new(0),
             on,
-        })
+            pace,
+        }
+    }
+
+    /// Waits until so many bytes may come from a peer.
+    pub(crate) async fn pass(&self, peer: NodeId, bytes: u64) {
+        if let Some((pace, class)) = &self.pace {
+            pace.pass(peer, *class, bytes).await;
+        }
+    }
+
+    /// Counts the delays of a connection in while something comes over it.
+    pub(crate) fn uses(&self, connection: &Connection) -> Option<InUse> {
+        self.pace.as_ref().map(|(pace, _)| pace.uses(connection))
     }
 
     /// Says how much is wanted and how much of it is here already.

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// # Source
 /// Kept as the moment at which it is full again: the generic cell rate algorithm, ITU-T I.371.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Bucket {
+pub(crate) struct Bucket {
     /// Bytes a second, at least 1.
     rate: u64,
     /// Bytes that it holds.
@@ -17,12 +17,12 @@ pub(super) struct Bucket {
 
 impl Bucket {
     /// A full one.
-    pub(super) fn new(rate: u64, burst: u64) -> Self {
+    pub(crate) fn new(rate: u64, burst: u64) -> Self {
         Self { rate: rate.max(1), burst, full_at: Duration::ZERO }
     }
 
     /// Changes how fast it fills and what it holds; what is missing stays missing.
-    pub(super) fn set(&mut self, now: Duration, rate: u64, burst: u64) {
+    pub(crate) fn set(&mut self, now: Duration, rate: u64, burst: u64) {
         let missing = self.full_at.saturating_sub(now).as_nanos() * u128::from(self.rate);
         let missing = u64::try_from(missing / 1_000_000_000).unwrap_or(u64::MAX).min(burst);
         *self = Self::new(rate, burst);
@@ -30,17 +30,17 @@ impl Bucket {
     }
 
     /// When `bytes` are in it, or it is full.
-    pub(super) fn ready_at(&self, now: Duration, bytes: u64) -> Duration {
+    pub(crate) fn ready_at(&self, now: Duration, bytes: u64) -> Duration {
         let spare = self.time_of(self.burst.saturating_sub(bytes));
         self.full_at.saturating_sub(spare).max(now)
     }
 
     /// Takes bytes that were ready.
-    pub(super) fn take(&mut self, now: Duration, bytes: u64) {
+    pub(crate) fn take(&mut self, now: Duration, bytes: u64) {
         self.full_at = self.full_at.max(now) + self.time_of(bytes);
     }
 
-    pub(super) fn is_full(&self, now: Duration) -> bool {
+    pub(crate) fn is_full(&self, now: Duration) -> bool {
         self.full_at <= now
     }
 

@@ -29,6 +29,13 @@ impl Machine {
         Self { dir, node }
     }
 
+    /// A node that knows no patches.
+    pub(crate) async fn without_patches() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let node = open_as(config(dir.path()).patches(false)).await;
+        Self { dir, node }
+    }
+
     /// A node with a publisher identity.
     pub(crate) async fn publisher(alias: &str) -> Self {
         let machine = Self::new().await;
@@ -45,6 +52,15 @@ impl Machine {
         Self { dir, node }
     }
 
+    /// Closes the node and opens it again as one that knows no patches.
+    pub(crate) async fn restart_without_patches(self) -> Self {
+        let Self { dir, node } = self;
+        node.shutdown().await.unwrap();
+        drop(node);
+        let node = open_as(config(dir.path()).patches(false)).await;
+        Self { dir, node }
+    }
+
     /// Makes `other` a peer of this one.
     pub(crate) async fn meet(&self, other: &Self) -> crate::Connected {
         let ticket = other.node.ticket().await.unwrap();
@@ -57,7 +73,14 @@ impl Machine {
 }
 
 pub(crate) async fn open(dir: &Path) -> Node {
-    let config = NodeConfig::at(dir).listen("127.0.0.1:0".parse().unwrap());
+    open_as(config(dir)).await
+}
+
+fn config(dir: &Path) -> NodeConfig {
+    NodeConfig::at(dir).listen("127.0.0.1:0".parse().unwrap())
+}
+
+async fn open_as(config: NodeConfig) -> Node {
     let profile =
         Profile::named("x86-64-v3").or_else(|| Profile::names().next().and_then(Profile::named));
     Node::builder(config).profile(profile.unwrap()).spawn().await.unwrap()

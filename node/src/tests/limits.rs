@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::fixture::{Machine, reference, simple};
 use crate::fetch::TransferProgress;
+use crate::shaping::policy::Policy;
 use crate::shaping::{Limits, Rate};
 
 /// The rate is a floor for the time it takes, whatever else this machine does meanwhile.
@@ -35,4 +36,21 @@ async fn contents_go_no_faster_than_is_set_and_what_is_on_its_way_feels_a_change
     let (installed, took) = tokio::join!(install.into_future(), widened);
     assert_eq!(installed.unwrap().size.as_u64(), 3_200_013);
     assert!(took >= Duration::from_millis(1900), "{took:?} for the first MiB");
+}
+
+/// The same in the other direction; who sends is not blamed for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn contents_come_no_faster_than_is_set() {
+    let (a, b) = (Machine::publisher("acme").await, Machine::new().await);
+    a.publish(simple(a.dir.path(), "graphdb", "1.0.0", 1)).await;
+    b.meet(&a).await;
+    let total = Rate::AtMost(ByteSize::kib(1024));
+    let download = Limits { total, burst: ByteSize::kib(16), ..Limits::default() };
+    b.node.set_policy(Policy { download, ..Policy::default() });
+    let began = Instant::now();
+    let installed = b.node.install(&reference("acme/graphdb")).await.unwrap();
+    assert_eq!(installed.size.as_u64(), 3_200_013);
+    let took = began.elapsed();
+    assert!(took >= Duration::from_millis(2900), "{took:?} for 3 MiB");
+    assert!(b.node.0.experience.of(&a.node.id()).score(b.node.0.uptime()) > 0.4);
 }

@@ -19,6 +19,7 @@ use crate::fetch::{Fetched, TransferProgress};
 use crate::info::{self, Explained};
 use crate::install::{Installed, ListRow, Removed, RolledBack};
 use crate::search::{self, Found, Reach, Sort};
+use crate::shaping::Class;
 use crate::update::Updated;
 
 /// Finds packages.
@@ -224,6 +225,9 @@ pub struct Install {
     pub lazy: bool,
     /// Only say what would be done.
     pub dry_run: bool,
+    /// Yield to everything else on the line.
+    #[serde(default)]
+    pub background: bool,
     /// The machine.
     #[serde(flatten)]
     pub choice: Choice,
@@ -243,6 +247,7 @@ impl AnswerAtLength for Install {
         let mut install = node
             .install(&reference(&self.reference)?)
             .preference(self.choice.preference)
+            .class(class(self.background))
             .progress(move |event| reporter.report(event));
         if let Some(profile) = self.choice.profile {
             install = install.profile(profile);
@@ -264,6 +269,9 @@ pub struct Update {
     pub reference: Option<String>,
     /// Only say what would be done.
     pub dry_run: bool,
+    /// Yield to everything else on the line.
+    #[serde(default)]
+    pub background: bool,
 }
 
 impl Request for Update {
@@ -278,7 +286,8 @@ impl LongRequest for Update {
 impl AnswerAtLength for Update {
     async fn answer(self, node: Node, reporter: Reporter) -> Result<Vec<Updated>, Failure> {
         let only = self.reference.as_deref().map(reference).transpose()?;
-        let mut update = node.update(only.as_ref()).progress(move |event| reporter.report(event));
+        let mut update = node.update(only.as_ref()).class(class(self.background));
+        update = update.progress(move |event| reporter.report(event));
         if self.dry_run {
             update = update.dry_run();
         }
@@ -293,6 +302,9 @@ pub struct Fetch {
     pub reference: String,
     /// Files and folders; none stands for everything.
     pub paths: Vec<String>,
+    /// Yield to everything else on the line.
+    #[serde(default)]
+    pub background: bool,
     /// The machine.
     #[serde(flatten)]
     pub choice: Choice,
@@ -313,12 +325,17 @@ impl AnswerAtLength for Fetch {
         let mut fetch = node
             .fetch(&reference(&self.reference)?, paths)
             .preference(self.choice.preference)
+            .class(class(self.background))
             .progress(move |event| reporter.report(event));
         if let Some(profile) = self.choice.profile {
             fetch = fetch.profile(profile);
         }
         fetch.await.map_err(|error| error.blame())
     }
+}
+
+fn class(background: bool) -> Class {
+    if background { Class::Low } else { Class::High }
 }
 
 /// Reads a path as people type it: a folder may end with `/`.
