@@ -33,6 +33,36 @@ const PLATFORMS: [&str; 5] = [
     "win_amd64",
 ];
 
+/// A package of which there are two versions, one after the other.
+#[derive(Clone, Copy, Debug)]
+pub struct Sequel {
+    /// What its registry calls it.
+    pub name: &'static str,
+    /// Which registry's files these are.
+    pub family: Family,
+    /// The older version and the newer one.
+    pub versions: [&'static str; 2],
+}
+
+/// Whose archives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Tarballs, fetched with `npm`.
+    Npm,
+    /// Wheels, fetched with `pip`.
+    Wheel,
+}
+
+/// Updates to measure: two programs of one file, and a package of a thousand.
+pub const SEQUELS: [Sequel; 3] = [
+    Sequel { name: "@esbuild/linux-x64", family: Family::Npm, versions: ["0.25.4", ESBUILD] },
+    Sequel { name: "ruff", family: Family::Wheel, versions: ["0.17.5", "0.17.6"] },
+    Sequel { name: "numpy", family: Family::Wheel, versions: ["2.4.5", "2.4.6"] },
+];
+/// The platforms of wheels for this kind of machine, the newest last.
+const PLATFORMS_HERE: [&str; 3] =
+    ["manylinux2014_x86_64", "manylinux_2_27_x86_64", "manylinux_2_28_x86_64"];
+
 /// Where samples lie: `CATALOG_SAMPLES`, or `target/samples` of this workspace.
 pub fn dir() -> PathBuf {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -47,6 +77,28 @@ pub fn npm(test: &str) -> Option<Vec<PathBuf>> {
 /// The files of the wheel family; `None`, said loudly, when they were never fetched.
 pub fn wheels(test: &str) -> Option<Vec<PathBuf>> {
     family(test, "wheel", &format!("markupsafe-{MARKUPSAFE}-cp312-*.whl"), PLATFORMS.len())
+}
+
+/// The archives of a sequel, the older first; `None`, said loudly, when they were never fetched.
+pub fn sequel(test: &str, sequel: &Sequel) -> Option<[PathBuf; 2]> {
+    let archive = |version: &str| {
+        let (folder, pattern) = match sequel.family {
+            Family::Npm => {
+                let name = sequel.name.trim_start_matches('@').replace('/', "-");
+                ("npm", format!("{name}-{version}.tgz*"))
+            }
+            // Of numpy there is a wheel for each Python; ruff needs none.
+            Family::Wheel if sequel.name == "numpy" => {
+                ("wheel", format!("{}-{version}-cp312-*manylinux_2_28_x86_64.whl", sequel.name))
+            }
+            Family::Wheel => {
+                ("wheel", format!("{}-{version}-*manylinux2014_x86_64.whl", sequel.name))
+            }
+        };
+        family(test, folder, &pattern, 1)?.into_iter().next()
+    };
+    let [old, new] = sequel.versions;
+    Some([archive(old)?, archive(new)?])
 }
 
 /// The files of `dir()/folder` whose names start and end as `pattern` does around its `*`.
@@ -70,7 +122,7 @@ fn family(test: &str, folder: &str, pattern: &str, count: usize) -> Option<Vec<P
     Some(files)
 }
 
-/// Fetches both families with `npm` and `pip`.
+/// Fetches both families, and what updates are measured with, by `npm` and `pip`.
 ///
 /// # Errors
 /// When a client is missing or says no.
@@ -87,6 +139,28 @@ pub fn fetch() -> io::Result<()> {
             .args(["download", "--no-deps", "--only-binary=:all:", "--python-version", "3.12"])
             .args(["--platform", platform, &package])
             .current_dir(&wheels))?;
+    }
+    for Sequel { name, family, versions } in SEQUELS {
+        for version in versions {
+            match family {
+                Family::Npm => {
+                    let package = format!("{name}@{version}");
+                    run(Command::new("npm").args(["pack", &package]).current_dir(&npm))?;
+                }
+                Family::Wheel => {
+                    let mut pip = Command::new("pip");
+                    pip.args(["download", "--no-deps", "--only-binary=:all:"]).args([
+                        "--python-version",
+                        "3.12",
+                        &format!("{name}=={version}"),
+                    ]);
+                    for platform in PLATFORMS_HERE {
+                        pip.args(["--platform", platform]);
+                    }
+                    run(pip.current_dir(&wheels))?;
+                }
+            }
+        }
     }
     Ok(())
 }
