@@ -14,7 +14,7 @@ use std::collections::HashSet;
 
 use tantivy::IndexWriter;
 use tantivy::index::SegmentId;
-use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
+use tantivy::indexer::{IndexWriterOptions, LogMergePolicy, MergePolicy};
 
 use crate::cursor::Cursor;
 use crate::doc::{Doc, PackageKey};
@@ -29,6 +29,13 @@ const WORDS_BYTES: usize = 15 << 20;
 
 /// Documents that wait to be indexed: enough to keep the thread busy.
 const QUEUE_BYTES: usize = 512 << 10;
+
+/// Packages between two commits that make them a load, as after a rebuild or a long absence.
+const LOAD: usize = 2_000;
+/// Sets of files of one size that are joined into one. While a load is written, joining a few of
+/// them would only mean that they are joined again with the rest.
+const JOINED: usize = 8;
+const JOINED_IN_A_LOAD: usize = 64;
 
 /// Deleted documents still count in word statistics, so segments are rewritten early.
 const DELETED_SHARE_MAX: f32 = 0.3;
@@ -50,9 +57,7 @@ impl Writer {
             .num_merge_threads(1)
             .build();
         let library = index.writer_with_options(options)?;
-        let mut merging = LogMergePolicy::default();
-        merging.set_del_docs_ratio_before_merge(DELETED_SHARE_MAX);
-        library.set_merge_policy(Box::new(merging));
+        library.set_merge_policy(joining(JOINED));
         Ok(Self { library, queue: Queue::new(QUEUE_BYTES), fresh: HashSet::new() })
     }
 
@@ -60,6 +65,9 @@ impl Writer {
     pub fn put(&mut self, opened: &Opened, doc: &Doc) -> tantivy::Result<()> {
         self.remove(opened, &doc.package)?;
         self.fresh.insert(doc.package);
+        if self.fresh.len() == LOAD {
+            self.library.set_merge_policy(joining(JOINED_IN_A_LOAD));
+        }
         let waiting = self.queue.enter(opened.fields.document(doc), doc.bytes());
         self.library.add_document(waiting).map(drop)
     }
@@ -78,6 +86,10 @@ impl Writer {
         let mut prepared = self.library.prepare_commit()?;
         prepared.set_payload(&cursor.to_string());
         prepared.commit()?;
+        // A load comes in parts: it is over with the first small one.
+        if self.fresh.len() < LOAD {
+            self.library.set_merge_policy(joining(JOINED));
+        }
         self.fresh.clear();
         Ok(())
     }
@@ -91,4 +103,12 @@ impl Writer {
     pub fn close(self) -> tantivy::Result<()> {
         self.library.wait_merging_threads()
     }
+}
+
+/// When sets of files are joined: as soon as there are so many of about one size.
+fn joining(sets: usize) -> Box<dyn MergePolicy> {
+    let mut joining = LogMergePolicy::default();
+    joining.set_min_num_segments(sets);
+    joining.set_del_docs_ratio_before_merge(DELETED_SHARE_MAX);
+    Box::new(joining)
 }
