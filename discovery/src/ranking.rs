@@ -12,7 +12,7 @@
 mod asked;
 mod candidates;
 mod clues;
-mod standing;
+pub(crate) mod standing;
 mod texts;
 
 use std::collections::HashMap;

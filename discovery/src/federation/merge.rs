@@ -4,10 +4,12 @@
 //! scores, and the order of their answers counts for nothing. A release that several sent is one
 //! hit, and of several versions of a package the newest stands for all. Publishers whom no person
 //! here knows have [`STRANGER_HITS_MAX`] places each; what they have beyond that stands behind
-//! everything else, so that nobody fills a page by publishing the same thing many times.
+//! everything else, so that nobody fills a page by publishing the same thing many times. A name that
+//! could be mistaken for that of a publisher who is known here stands behind it, as among our own.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use catalog::identity::PublisherId;
@@ -15,10 +17,11 @@ use catalog::permission::NodeId;
 use catalog::release::{PackageId, Release, ReleaseId};
 
 use crate::defence::{self, Defence};
-use crate::evidence::{Evidence, Reads};
+use crate::evidence::{Clue, Evidence, Reads};
 use crate::federation::answer::{Opened, Verified};
 use crate::federation::counts::Counts;
 use crate::query::Sort;
+use crate::ranking::standing::put_behind;
 
 /// Places that a publisher has whom no person here knows.
 const STRANGER_HITS_MAX: usize = 5;
@@ -39,6 +42,9 @@ pub trait Judge {
 
     /// Whether a person here knows the publisher.
     fn knows(&self, publisher: &PublisherId) -> bool;
+
+    /// How much a package is used here, up to 1.
+    fn warmth(&self, package: &PackageId) -> f32;
 }
 
 /// A release that peers sent.
@@ -122,13 +128,22 @@ pub fn merge(
     let releases: Vec<&Release> = ranked.iter().map(|one| &*one.release).collect();
     let mut evidence = judge.weigh(&releases, counts).into_iter();
     ranked.retain_mut(|one| match evidence.next().flatten() {
-        Some(evidence) => {
+        Some(mut evidence) => {
+            evidence.set(Clue::Used, judge.warmth(&one.release.package()));
             one.evidence = evidence;
             true
         }
         None => false,
     });
     ranked.sort_by(|a, b| order(sort, a, b));
+    let by_relevance = matches!(sort, Sort::Relevance | Sort::Popular);
+    if by_relevance && defence::on(Defence::LookalikesBehind) {
+        let Ok(()) = put_behind(
+            &mut ranked,
+            |one| one.release.name.as_str(),
+            |one| Ok::<_, Infallible>(judge.knows(&one.release.publisher)),
+        );
+    }
     share_places(ranked, judge)
 }
 
@@ -171,7 +186,6 @@ fn share_places(ranked: Vec<Ranked>, judge: &impl Judge) -> Vec<Ranked> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::Clue;
     use crate::federation::answer::Answer;
     use crate::federation::fixture::{Signer, node};
     use crate::federation::question::{Question, tests::about};
@@ -181,11 +195,12 @@ mod tests {
         word: &'static str,
         known: Vec<PublisherId>,
         withdrawn: Option<ReleaseId>,
+        used: &'static str,
     }
 
     impl Plain {
         fn new(word: &'static str) -> Self {
-            Self { word, known: Vec::new(), withdrawn: None }
+            Self { word, known: Vec::new(), withdrawn: None, used: "" }
         }
     }
 
@@ -206,6 +221,10 @@ mod tests {
 
         fn knows(&self, publisher: &PublisherId) -> bool {
             self.known.contains(publisher)
+        }
+
+        fn warmth(&self, package: &PackageId) -> f32 {
+            if package.name.as_str() == self.used { 1.0 } else { 0.0 }
         }
     }
 
@@ -309,5 +328,38 @@ mod tests {
         let judge = Plain::new("graph");
         let place = defence::without(Defence::PublisherShare, || place_of_acme(&judge, &answers));
         assert_eq!(place, Some(20));
+    }
+
+    fn squatted() -> (Vec<(NodeId, Opened)>, Plain) {
+        let (acme, stranger) = (Signer::new(1), Signer::new(2));
+        let answers =
+            vec![opened(1, stranger.answer(&["grahdb"])), opened(2, acme.answer(&["graphdb"]))];
+        (answers, Plain { known: vec![acme.publisher()], ..Plain::new("gra") })
+    }
+
+    /// Threat row 25, among peers: whoever registers the name that people mistype.
+    #[test]
+    fn a_squatted_name_that_a_peer_sends_stands_behind_the_name_it_looks_like() {
+        let (answers, mut judge) = squatted();
+        let expected = [row("graphdb", Some(1)), row("grahdb", Some(1))];
+        assert_eq!(merged(&[], &answers, &judge), expected);
+        judge.known.clear();
+        assert_eq!(merged(&[], &answers, &judge)[0], row("grahdb", Some(1)), "among strangers");
+    }
+
+    #[test]
+    fn a_squatted_name_that_a_peer_sends_stands_first_without_the_defence() {
+        let (answers, judge) = squatted();
+        let merged = defence::without(Defence::LookalikesBehind, || merged(&[], &answers, &judge));
+        assert_eq!(merged[0], row("grahdb", Some(1)));
+    }
+
+    #[test]
+    fn what_is_used_here_stands_higher_among_equals() {
+        let acme = Signer::new(1);
+        let answers = [opened(1, acme.answer(&["graph-a", "graph-b"]))];
+        let judge = Plain { used: "graph-b", ..Plain::new("graph") };
+        assert_eq!(merged(&[], &answers, &judge)[0], row("graph-b", Some(1)));
+        assert_eq!(merged(&[], &answers, &Plain::new("graph"))[0], row("graph-a", Some(1)));
     }
 }

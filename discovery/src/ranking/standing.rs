@@ -58,24 +58,7 @@ impl Standing<'_> {
         if self.known.is_empty() || !defence::on(Defence::LookalikesBehind) {
             return Ok(());
         }
-        for at in (0..head.len().min(COMPARED)).rev() {
-            let later = (at + 1..head.len()).rev();
-            let alike = later.filter(|&other| {
-                let (name, other) = (&head[at].name, &head[other].name);
-                nearly(name, other) && (name == other || lookalike::are_alike(name, other))
-            });
-            let alike: Vec<usize> = alike.collect();
-            if alike.is_empty() || self.knows(opened, head[at].address)? {
-                continue;
-            }
-            for other in alike {
-                if self.knows(opened, head[other].address)? {
-                    head[at..=other].rotate_left(1);
-                    break;
-                }
-            }
-        }
-        Ok(())
+        put_behind(head, |hit| &hit.name, |hit| self.knows(opened, hit.address))
     }
 
     /// Whether these are packages, and all of them of strangers.
@@ -125,6 +108,33 @@ pub(crate) fn address_of(
         }
     }
     Ok(None)
+}
+
+/// Puts each of the first hits that is not of a known publisher behind the last one that is and
+/// whose name it could be mistaken for.
+pub(crate) fn put_behind<T, E>(
+    hits: &mut [T],
+    name: impl Fn(&T) -> &str,
+    knows: impl Fn(&T) -> Result<bool, E>,
+) -> Result<(), E> {
+    for at in (0..hits.len().min(COMPARED)).rev() {
+        let later = (at + 1..hits.len()).rev();
+        let alike = later.filter(|&other| {
+            let (name, other) = (name(&hits[at]), name(&hits[other]));
+            nearly(name, other) && (name == other || lookalike::are_alike(name, other))
+        });
+        let alike: Vec<usize> = alike.collect();
+        if alike.is_empty() || knows(&hits[at])? {
+            continue;
+        }
+        for other in alike {
+            if knows(&hits[other])? {
+                hits[at..=other].rotate_left(1);
+                break;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Whether two names may be alike: a look at the bytes, which rules nearly all pairs out.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use catalog::Timestamp;
 use catalog::identity::Identity;
 use catalog::permission::NodeId;
-use catalog::release::{Release, ReleaseId};
+use catalog::release::{PackageId, Release, ReleaseId};
 use catalog::signature::SecretKey;
 use catalog::statement::{SealedStatement, Statement};
 use catalog_discovery::federation::{
@@ -250,6 +250,10 @@ impl Judge for Ours {
 
     fn knows(&self, _: &catalog::identity::PublisherId) -> bool {
         true
+    }
+
+    fn warmth(&self, _: &PackageId) -> f32 {
+        0.0
     }
 }
 

@@ -1,6 +1,6 @@
 //! Makes the page that is shown: of what is here, or of that and what peers sent.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -97,6 +97,7 @@ impl Here {
             weigher: index.weigher(question, &people.petnames)?,
             profile: search.profile(),
             known: people.known.iter().copied().collect(),
+            warm: search.node.0.counts.warmth().into_iter().collect(),
         };
         let mut here = Vec::with_capacity(found.hits.len());
         for hit in &found.hits {
@@ -178,6 +179,7 @@ struct OurJudge<'a> {
     weigher: Weigher,
     profile: Option<&'a Profile>,
     known: BTreeSet<PublisherId>,
+    warm: BTreeMap<PackageId, f32>,
 }
 
 impl Judge for OurJudge<'_> {
@@ -208,6 +210,10 @@ impl Judge for OurJudge<'_> {
 
     fn knows(&self, publisher: &PublisherId) -> bool {
         self.known.contains(publisher)
+    }
+
+    fn warmth(&self, package: &PackageId) -> f32 {
+        self.warm.get(package).copied().unwrap_or_default()
     }
 }
 
