@@ -70,7 +70,7 @@ impl Base {
             let path = *paths.get(&file.child)?;
             let at_path = old.get(path).copied();
             let before = at_path.or_else(|| *moved.get(path.file_name())?)?;
-            let is_untouched = file.missing == [0..file.size];
+            let is_untouched = file.missing.iter().eq([&(0..file.size)]);
             (is_untouched && are_sizes_fit(before.size, file.size)).then_some(Twin {
                 old: Place { root: self.root, child: before.child },
                 old_digest: before.blake3,

@@ -281,11 +281,13 @@ async fn misbehave(manner: Manner, mut send: SendStream, mut receive: RecvStream
         }
         Manner::Drips => {
             send.write_all(&offer).await.ok()?;
-            while question[0] == 1 {
+            if question[0] == 0 {
+                return send.finish().ok();
+            }
+            loop {
                 beat.tick().await;
                 send.write_all(&[7]).await.ok()?;
             }
-            send.finish().ok()
         }
     }
 }
