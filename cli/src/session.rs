@@ -12,6 +12,7 @@ use catalog_node::control::requests::{Choice, Fits, LongRequest};
 use catalog_node::control::{Code, Control, Failure};
 use catalog_node::shaping::policy::Policy;
 use catalog_node::shaping::{self, Limits};
+use catalog_node::topology::Strategy;
 
 use crate::args::{ChoiceArgs, Global};
 use crate::bars::Bars;
@@ -19,7 +20,7 @@ use crate::line::Line;
 use crate::near;
 use crate::places::{Places, path_of};
 use crate::screen::Screen;
-use crate::settings::{Only, Settings};
+use crate::settings::{Nodes, Only, Settings};
 use crate::span::Span;
 use crate::stop::Stop;
 
@@ -70,6 +71,15 @@ impl Session {
         }
         if let Some(region) = self.settings.parsed("node.region") {
             config = config.located_in(region);
+        }
+        if let Some(strategy) = self.settings.parsed("transfer.strategy") {
+            config = config.choose_sources_by(strategy);
+        }
+        if let Some(Nodes(backbones)) = self.settings.parsed("transfer.backbones") {
+            config = config.backbone(backbones);
+        }
+        if let Some(file) = self.settings.text("transfer.features") {
+            config = config.log_features(file.into());
         }
         let config = config.use_line(self.policy()).patches(self.settings.is_on("node.patches"));
         let config = config.count_usage(self.settings.is_on("usage.count"));
@@ -211,6 +221,13 @@ impl Session {
             }
         };
         Ok(Choice { profile, preference })
+    }
+
+    /// By what it is chosen whom to ask for contents: what a flag says, else what is set.
+    pub fn strategy(&self, flag: Option<&String>) -> Result<Option<Strategy>, Failure> {
+        let mut settings = self.settings.clone();
+        settings.flag("transfer.strategy", "--strategy", flag.cloned())?;
+        Ok(settings.parsed("transfer.strategy"))
     }
 
     /// The machine we run on, with what was set by hand in the environment.

@@ -9,6 +9,7 @@
 
 pub mod edit;
 mod key;
+mod nodes;
 mod only;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use serde::Serialize;
 use toml_edit::{Document, Item, TableLike, Value};
 
 pub use key::{KEYS, Key};
+pub use nodes::Nodes;
 pub use only::Only;
 
 use crate::args::Global;

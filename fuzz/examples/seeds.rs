@@ -39,6 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     write(&seeds.join("wheel"), wheels()?)?;
     write(&seeds.join("ticket"), tickets()?)?;
     write(&seeds.join("frames"), frames()?)?;
+    write(&seeds.join("session"), session())?;
     write(&seeds.join("exchange"), exchange()?)?;
     write(&seeds.join("query"), queries())?;
     check(&seeds)
@@ -436,6 +437,25 @@ fn frames() -> Result<Vec<(&'static str, Vec<u8>)>, Box<dyn Error>> {
         ("found", [&[0, 0, 1], &bytes(&release)[..], counts].concat()),
         ("busy", vec![1]),
     ])
+}
+
+/// Frames of a session as a test pins them, put together by hand: their types are private.
+fn session() -> Vec<(&'static str, Vec<u8>)> {
+    let (us, other, nobody) = ([9; 32], [8; 32], [0; 32]);
+    let map = 2_u64.to_be_bytes();
+    let handoff = |to: &[u8], phase: u8| {
+        [&[4][..], &map, &us, to, &[1, phase], &10_000_u32.to_be_bytes()].concat()
+    };
+    vec![
+        ("hello", [&[1][..], &[7; 16], &map].concat()),
+        ("load", vec![2, 0x04, 0x7e, 0xff, 0xff, 0, 3, 0, 0, 2, 0xbc, 0, 0, 0, 7]),
+        ("drain", [&[3, 5, 0, 0, 0x13, 0x88, 2][..], &us, &other].concat()),
+        ("prepare", handoff(&other, 1)),
+        ("commit", handoff(&nobody, 3)),
+        ("abort", handoff(&nobody, 5)),
+        ("map", [&[5][..], &map].concat()),
+        ("bye", vec![6]),
+    ]
 }
 
 /// What stands in front of a frame, a record and a conversation.

@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use catalog::name::{NodeName, Region};
+use catalog::permission::NodeId;
 use catalog::size::ByteSize;
 use catalog_sync::conflict::Rules;
 use catalog_sync::view::Selection;
 
 use crate::shaping::Limits;
 use crate::shaping::policy::Policy;
+use crate::topology::Strategy;
 
 /// Connections served at once; beyond it the next one is refused before it costs anything.
 pub const CONNECTIONS_MAX: usize = 256;
@@ -66,6 +68,9 @@ pub struct NodeConfig {
     policy: Policy,
     counts_usage: bool,
     patches: bool,
+    strategy: Strategy,
+    backbones: Vec<NodeId>,
+    feature_log: Option<PathBuf>,
 }
 
 impl NodeConfig {
@@ -86,6 +91,9 @@ impl NodeConfig {
             policy: Policy::default(),
             counts_usage: true,
             patches: true,
+            strategy: Strategy::default(),
+            backbones: Vec::new(),
+            feature_log: None,
         }
     }
 
@@ -197,6 +205,39 @@ impl NodeConfig {
     /// Whether patches are asked for and made.
     pub fn has_patches(&self) -> bool {
         self.patches
+    }
+
+    /// Chooses whom to ask for contents by this, unless a request says otherwise.
+    pub fn choose_sources_by(mut self, strategy: Strategy) -> Self {
+        self.strategy = strategy;
+        self
+    }
+
+    /// Asks these nodes, which serve everybody, only when no other is enough.
+    pub fn backbone(mut self, nodes: Vec<NodeId>) -> Self {
+        self.backbones = nodes;
+        self
+    }
+
+    /// Writes what forecasts of providers are made from to this file, 16 MiB at most.
+    pub fn log_features(mut self, file: PathBuf) -> Self {
+        self.feature_log = Some(file);
+        self
+    }
+
+    /// Where it is written what forecasts are made from, if it is.
+    pub fn feature_log(&self) -> Option<&Path> {
+        self.feature_log.as_deref()
+    }
+
+    /// By what it is chosen whom to ask for contents.
+    pub fn strategy(&self) -> Strategy {
+        self.strategy
+    }
+
+    /// The nodes that are asked only when no other is enough.
+    pub fn backbones(&self) -> &[NodeId] {
+        &self.backbones
     }
 
     /// Whether others are told what this node runs and holds.

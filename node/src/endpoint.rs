@@ -230,6 +230,11 @@ pub(crate) fn remote(connection: &Connection) -> NodeId {
     NodeId::from_bytes(*connection.remote_id().as_bytes())
 }
 
+/// The delay of the best path, there and back.
+pub(crate) fn rtt(connection: &Connection) -> Option<Duration> {
+    connection.paths().iter().map(|path| path.rtt()).min()
+}
+
 fn transport() -> QuicTransportConfig {
     let idle = IdleTimeout::try_from(IDLE).ok();
     QuicTransportConfig::builder()

@@ -14,7 +14,6 @@ use catalog::permission::NodeId;
 use catalog::time::Timestamp;
 use tracing::debug;
 
-use crate::peers::Candidate;
 use crate::transfer::health::{BAN, Health};
 
 /// The most nodes of which anything is remembered; anybody on the local network can name any number.
@@ -72,16 +71,6 @@ impl Experience {
         let mut health = self.of(&node);
         health.lied(now);
         self.note(node, &health);
-    }
-
-    /// Puts those first from whom the best is to be expected.
-    pub(crate) fn sort(&self, candidates: &mut [Candidate], now: Duration) {
-        let nodes = self.nodes();
-        let score = |candidate: &Candidate| match nodes.get(&candidate.node) {
-            Some(health) => health.score(now),
-            None => Health::default().score(now),
-        };
-        candidates.sort_by(|one, other| score(other).total_cmp(&score(one)));
     }
 
     /// Writes the bans down.

@@ -9,10 +9,12 @@ mod block;
 mod bring;
 mod cat;
 pub(crate) mod claims;
+mod features;
 pub(crate) mod gauge;
 pub(crate) mod job;
 pub(crate) mod provider;
 mod session;
+mod talks;
 pub(crate) mod tally;
 
 use std::fmt;
@@ -37,6 +39,7 @@ use crate::endpoint::OnlineError;
 use crate::lookup::ChooseError;
 use crate::node::Node;
 use crate::shaping::Class;
+use crate::topology::Strategy;
 
 pub use cat::Cat;
 
@@ -190,6 +193,7 @@ pub struct Fetch {
     profile: Option<Profile>,
     preference: Preference,
     class: Class,
+    strategy: Option<Strategy>,
     progress: OnProgress,
 }
 
@@ -203,6 +207,7 @@ impl Node {
             profile: None,
             preference: Preference::default(),
             class: Class::High,
+            strategy: None,
             progress: Arc::new(|_| ()),
         }
     }
@@ -227,6 +232,12 @@ impl Fetch {
         self
     }
 
+    /// Chooses whom to ask by this, instead of by what the node is set to.
+    pub fn strategy(mut self, strategy: Strategy) -> Self {
+        self.strategy = Some(strategy);
+        self
+    }
+
     /// Is told how far it is; called often, must not block.
     pub fn progress(mut self, on: impl Fn(TransferProgress) + Send + Sync + 'static) -> Self {
         self.progress = Arc::new(on);
@@ -234,10 +245,10 @@ impl Fetch {
     }
 
     async fn run(self) -> Result<Fetched, FetchError> {
-        let Self { node, reference, paths, profile, preference, class, progress } = self;
+        let Self { node, reference, paths, profile, preference, strategy, class, progress } = self;
         let chosen = node.choose(&reference, profile.as_ref(), preference).await?;
         let part = if paths.is_empty() { Part::Whole } else { Part::Paths(&paths) };
-        let want = Want::of(&chosen, part).at(class);
+        let want = Want::of(&chosen, part).at(class).by(strategy);
         let brought = bring(&node.0, &want, &progress).await?;
         node.0.used(&chosen.package, Use::Fetched);
         Ok(Fetched {

@@ -6,20 +6,25 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use catalog::permission::NodeId;
+use catalog::store::StoreError;
 use n0_future::StreamExt;
 use tracing::{debug, warn};
 
 use crate::announce;
 use crate::endpoint::OnlineError;
-use crate::node::{Inner, Node};
+use crate::node::{Inner, Node, now};
 use crate::sync::Occasion;
 use crate::talk;
+use crate::topology::Reach;
 
 /// How often peers without a connection are looked at.
 const ROUND: Duration = Duration::from_secs(1);
 /// The pause after the first failed dial; it doubles up to the last.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// The same while most of the usual peers are out of reach: it is our own network that will be
+/// mended, and a peer that comes back then is not to be missed for a minute.
+const PAUSE_CUT_OFF_MAX: Duration = Duration::from_secs(10);
 
 impl Node {
     /// Goes online and stays connected to all known peers, taking over what they announce, until
@@ -72,6 +77,8 @@ async fn stay_connected(inner: Arc<Inner>) {
     loop {
         let candidates = inner.candidates().unwrap_or_default();
         turns.retain(|node, _| candidates.iter().any(|candidate| candidate.node == *node));
+        let is_cut_off = inner.reach().is_ok_and(Reach::is_partitioned);
+        let pause_max = if is_cut_off { PAUSE_CUT_OFF_MAX } else { PAUSE_MAX };
         for node in candidates.into_iter().map(|candidate| candidate.node) {
             let (now, linked) = (Instant::now(), inner.links.get(&node).is_some());
             let anew = Turn { next: now, linked, pause: PAUSE_MIN };
@@ -85,7 +92,7 @@ async fn stay_connected(inner: Arc<Inner>) {
             if linked {
                 turn.next = now + jittered(interval);
             } else {
-                turn.next = now + jittered(turn.pause);
+                turn.next = now + jittered(turn.pause.min(pause_max));
                 turn.pause = (turn.pause * 2).min(PAUSE_MAX).min(interval);
             }
             inner.pull_soon(node);
@@ -107,6 +114,19 @@ pub(crate) fn jittered(time: Duration) -> Duration {
 }
 
 impl Inner {
+    /// How many of the usual peers can be reached.
+    pub(crate) fn reach(&self) -> Result<Reach, StoreError> {
+        let mut peers: Vec<_> =
+            self.store.peers()?.into_iter().map(|row| (row.node, row.last_seen)).collect();
+        for (node, _) in self.links.all() {
+            if peers.iter().all(|(known, _)| *known != node) && self.is_peer(&node) {
+                peers.push((node, None));
+            }
+        }
+        let seen = |(node, last): &(NodeId, _)| (self.links.get(node).is_some(), *last);
+        Ok(Reach::of(peers.iter().map(seen), now()))
+    }
+
     /// Asks a peer for news in the background. While one question waits, another adds nothing.
     pub(crate) fn pull_soon(self: &Arc<Self>, node: NodeId) {
         if !self.waiting.insert(node) {

@@ -1,13 +1,18 @@
 //! What the fuzz targets reach of the protocol; compiled for them only.
 
 use std::fmt::Debug;
+use std::time::Duration;
 
+use catalog::permission::NodeId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::protocol::frame;
 use crate::protocol::message::{Heads, Hello, Notice, Request, Welcome};
 use crate::protocol::question::{Asked, Reply};
+use crate::session::client::{Client, Told};
+use crate::session::host::Host;
+use crate::session::wire::{Frame, SessionId};
 
 /// Reads the body of a frame as each message that a peer can send, and checks that what is read
 /// is written back with the same meaning, in no more bytes.
@@ -32,6 +37,21 @@ pub fn frame(body: &[u8]) {
     }
     let _ = message::<Heads>(body);
     let _ = message::<Notice>(body);
+}
+
+/// Reads the body of a frame of a session, and lets both sides of one hear it. What is read is
+/// written back as the same bytes; only what a provider may say changes the map, and only forward.
+pub fn session(body: &[u8]) {
+    let Ok(frame) = Frame::decode(body) else { return };
+    assert_eq!(&frame.encode()[2..], body);
+    let (node, now) = (NodeId::from_bytes([9; 32]), Duration::from_secs(9));
+    let mut client = Client::new(SessionId([7; 16]));
+    let before = client.map();
+    let heard = client.hear(now, node, &mut Told::default(), frame.clone());
+    assert_eq!(client.map() > before, heard.is_ok() && !matches!(frame, Frame::Load(_)));
+    let mut host = Host::new(node);
+    host.open(now, 1, node, 1);
+    let _ = host.hear(1, frame);
 }
 
 fn message<T: Serialize + DeserializeOwned + PartialEq + Debug>(body: &[u8]) -> Option<T> {

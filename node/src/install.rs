@@ -31,6 +31,7 @@ use crate::lookup::{ChooseError, Chosen};
 use crate::node::{Node, now};
 use crate::shaping::Class;
 use crate::shown;
+use crate::topology::Strategy;
 
 /// Why a package was not installed. What was installed before is untouched.
 #[derive(Debug, thiserror::Error)]
@@ -180,6 +181,7 @@ pub struct Install {
     reference: Reference,
     profile: Option<Profile>,
     preference: Preference,
+    strategy: Option<Strategy>,
     lazy: bool,
     dry_run: bool,
     class: Class,
@@ -194,6 +196,7 @@ impl Node {
             reference: reference.clone(),
             profile: None,
             preference: Preference::default(),
+            strategy: None,
             lazy: false,
             dry_run: false,
             class: Class::High,
@@ -330,6 +333,12 @@ impl Install {
         self
     }
 
+    /// Chooses whom to ask by this, instead of by what the node is set to.
+    pub fn strategy(mut self, strategy: Strategy) -> Self {
+        self.strategy = Some(strategy);
+        self
+    }
+
     /// Brings only the file list; files come when they are touched.
     pub fn lazy(mut self) -> Self {
         self.lazy = true;
@@ -355,7 +364,8 @@ impl Install {
     }
 
     async fn run(self) -> Result<Installed, InstallError> {
-        let Self { node, reference, profile, preference, lazy, dry_run, class, progress } = self;
+        let Self { node, reference, profile, preference, strategy, lazy, dry_run, class, progress } =
+            self;
         let chosen = node.choose(&reference, profile.as_ref(), preference).await?;
         progress(TransferProgress::Resolved {
             reference: chosen.reference.clone(),
@@ -392,7 +402,7 @@ impl Install {
             return Ok(installed);
         }
         let part = if lazy { Part::Tree } else { Part::Whole };
-        let want = Want::of(&chosen, part).instead_of(base).at(class);
+        let want = Want::of(&chosen, part).instead_of(base).at(class).by(strategy);
         let brought = bring(&node.0, &want, &progress).await?;
         installed.bytes_moved = brought.moved;
         if !lazy {

@@ -42,6 +42,8 @@ use crate::pace::Pace;
 use crate::peers::LanNodes;
 use crate::protocol;
 use crate::recovery;
+use crate::session;
+use crate::sessions::Sessions;
 use crate::shaping::Limits;
 use crate::shaping::policy::{Effect, Policy};
 use crate::turns::{Turns, Waiting};
@@ -119,6 +121,8 @@ pub(crate) struct Inner {
     pub patches: Patches,
     /// What searches among nodes remember.
     pub federation: Federation,
+    /// Those who are served.
+    pub sessions: Arc<Sessions>,
     pub tasks: TaskTracker,
     pub stop: CancellationToken,
     pub started: Instant,
@@ -175,6 +179,7 @@ impl NodeBuilder {
             line,
             patches: Patches::at(config.patches_dir()),
             federation: Federation::default(),
+            sessions: Arc::new(Sessions::new(endpoint::node_id(&key))),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             started: Instant::now(),
@@ -308,10 +313,11 @@ impl Inner {
             return Err(OnlineError::Shutdown);
         }
         let bind = || async {
-            let protocols = [protocol::ALPN, access::ALPN, delta::ALPN];
+            let protocols = [protocol::ALPN, access::ALPN, delta::ALPN, session::ALPN];
             let net = Arc::new(Net::bind(&self.config, self.key, &protocols).await?);
             self.tasks.spawn(self.line.clone().run(self.stop.clone()));
             self.tasks.spawn(crate::serve::accept(self.clone(), net.clone()));
+            self.tasks.spawn(crate::sessions::report(self.clone()));
             Ok(net)
         };
         self.net.get_or_try_init(bind).await

@@ -15,6 +15,7 @@ use crate::announce::Said;
 use crate::endpoint::{DialError, OnlineError};
 use crate::node::{Inner, Node, now};
 use crate::protocol::message::{Disagreement, TalkError};
+use crate::sources::Measured;
 use crate::sync::{Occasion, SyncReport};
 use crate::talk::{self, LinkError};
 use crate::ticket::Ticket;
@@ -89,6 +90,8 @@ pub struct PeerInfo {
     pub lan: bool,
     /// What it says about itself, and signed.
     pub says: Option<Said>,
+    /// What this node measured of it.
+    pub measured: Measured,
 }
 
 /// What became of adding a peer.
@@ -132,6 +135,11 @@ impl LanNodes {
             nodes.insert(node, LanEntry { addrs, cursor: None });
         }
         room
+    }
+
+    /// Whether the local network named it.
+    pub(crate) fn is_known(&self, node: &NodeId) -> bool {
+        self.get(node).is_some()
     }
 
     fn get(&self, node: &NodeId) -> Option<LanEntry> {
@@ -270,7 +278,7 @@ impl Inner {
 
     /// Whether a person, or the local network when it is listened to, named this node.
     pub(crate) fn is_peer(&self, node: &NodeId) -> bool {
-        self.lan.get(node).is_some() || matches!(self.store.peer(node), Ok(Some(_)))
+        self.lan.is_known(node) || matches!(self.store.peer(node), Ok(Some(_)))
     }
 
     /// Everybody who may be asked for something.
@@ -336,8 +344,9 @@ impl Inner {
             agent: link.map(|link| link.agent.to_string()),
             added: None,
             last_seen: None,
-            lan: self.lan.get(&node).is_some(),
+            lan: self.lan.is_known(&node),
             says: None,
+            measured: self.measured(&node),
         }
     }
 }

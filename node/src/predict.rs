@@ -4,13 +4,14 @@
 //! the moments when it was heard of. Out: a [`Risk`] for each reading, with the cause that is
 //! nearest. One detector for each cause of failure: a forecast of offered load, of latency and of
 //! memory, and the share of packets that is lost; [`Silence`] tells a peer that died from one that
-//! is late.
+//! is late. `outlook` puts both together for a provider that contents come from.
 //!
 //! Guarantees: a forecast only ever changes cost. Who is believed, and what bytes are accepted, is
 //! decided elsewhere, so a provider that lies in its reports gains or loses requests and no more.
 //! What is missing in a reading is no reason for an alarm.
 //! Not here: the clock, and what is done about a risk (`session`).
 
+pub(crate) mod outlook;
 mod silence;
 mod smooth;
 
@@ -136,6 +137,11 @@ impl Forecast {
             self.memory.observe(memory);
         }
         self.risk()
+    }
+
+    /// The share of packets that is lost, smoothed.
+    pub(crate) fn loss(&self) -> f64 {
+        self.loss.value()
     }
 
     /// The nearest risk as of the last reading.

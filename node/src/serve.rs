@@ -18,6 +18,8 @@ use crate::delta;
 use crate::endpoint::{Net, remote};
 use crate::node::Inner;
 use crate::protocol;
+use crate::session;
+use crate::sessions;
 use crate::talk;
 
 /// A handshake that takes longer is given up.
@@ -65,8 +67,13 @@ async fn welcome(node: Arc<Inner>, guests: Arc<Guests<Connection>>, incoming: In
     let _in_use = node.upload.uses(&connection);
     match connection.alpn() {
         protocol::ALPN => talk::answer(node, connection).await,
-        access::ALPN => access::serve(node, connection).await,
+        access::ALPN => {
+            node.sessions.gives(&connection);
+            access::serve(node.clone(), connection.clone()).await;
+            node.sessions.gave(&connection);
+        }
         delta::ALPN => delta::serve(node, connection).await,
+        session::ALPN => sessions::serve(node, connection).await,
         other => debug!(protocol = ?other, "connection for an unknown protocol"),
     }
 }
@@ -149,12 +156,13 @@ pub(crate) async fn streams<S, F>(
         };
         let Ok((send, receive)) = accepted else { return };
         let (answering, stop) = (answer(send, receive), node.stop.clone());
+        let counted = (connection.alpn() == access::ALPN).then(|| node.sessions.answering());
         node.tasks.spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
                 _ = answering => {}
             }
-            drop(place);
+            drop((place, counted));
         });
     }
 }

@@ -47,7 +47,7 @@ pub struct Status {
     pub connected: u64,
     /// What nodes say about themselves, peers first.
     pub nodes: Vec<Said>,
-    /// Whether most of them are out of reach: what is published meanwhile waits here.
+    /// Whether most of the usual ones are out of reach: what is published meanwhile waits here.
     pub partitioned: bool,
     /// Our own statements that no peer was told of yet.
     pub outbox: u64,
@@ -139,10 +139,7 @@ impl Node {
             petname,
             listening: self.addrs(),
             connected: connected as u64,
-            // One peer that is switched off is nothing to speak of.
-            partitioned: inner.open_net().is_some()
-                && peers.len() > 1
-                && 2 * connected < peers.len(),
+            partitioned: inner.open_net().is_some() && inner.reach()?.is_partitioned(),
             outbox: store.outbox(OUTBOX_SHOWN_MAX)?.len() as u64,
             catalog_root: root,
             peers,

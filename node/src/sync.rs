@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use catalog::permission::{NodeId, Reader};
 use catalog::store::{PeerCursor, PeerRow, StoreError, Trust};
@@ -37,6 +37,9 @@ pub use report::SyncReport;
 const AHEAD_MIN: u64 = 2048;
 /// Exchanges about one view, as long as each brings something: one has its limits.
 const EXCHANGES_MAX: usize = 64;
+
+/// A peer that answers is noted as seen so often, also when it has nothing new.
+const SEEN_AGAIN: Duration = Duration::from_secs(6 * 3600);
 
 /// How records are brought over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -311,11 +314,14 @@ impl Inner {
             Some(seq) => Some(PeerCursor { epoch: theirs.store, seq }),
             None => before,
         };
-        if cursor == before {
-            return Ok(());
+        if cursor != before {
+            self.lan.set_cursor(node, cursor);
         }
-        self.lan.set_cursor(node, cursor);
         if let Some(row) = self.store.peer(node)? {
+            let is_recent = row.last_seen.is_some_and(|last| now().since(last) < SEEN_AGAIN);
+            if cursor == before && is_recent {
+                return Ok(());
+            }
             self.store.add_peer(&PeerRow { cursor, last_seen: Some(now()), ..row })?;
         }
         Ok(())

@@ -11,5 +11,6 @@ mod limits;
 mod odd;
 mod records;
 mod registers;
+mod sessions;
 mod sources;
 mod upkeep;

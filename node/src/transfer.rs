@@ -16,6 +16,7 @@
 //! A unit arrives from its front to its end, so that how much of it is here is one number, and who
 //! takes over from another goes on where that one was.
 
+mod call;
 mod endgame;
 pub(crate) mod health;
 mod source;
@@ -28,6 +29,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use health::{Circuit, Health};
+pub(crate) use source::{After, Duty};
 use source::{Source, Stage};
 
 /// The largest unit of a large file; BLAKE3 proves any such range on its own.
@@ -55,7 +57,7 @@ pub(crate) struct UnitId(pub usize);
 pub(crate) struct RequestId(pub u64);
 
 /// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Event {
     /// A dial succeeded.
     Connected { source: SourceId, rtt: Duration },
@@ -63,6 +65,16 @@ pub(crate) enum Event {
     Unreachable { source: SourceId },
     /// The delay of a connection, there and back.
     Rtt { source: SourceId, rtt: Duration },
+    /// A source wants to be left; it can still be asked until then, when nobody else delivers.
+    Leaving { source: SourceId, until: Duration, after: After },
+    /// A source that wanted to be left stays after all.
+    Staying { source: SourceId },
+    /// Somebody names a source that could take over: it is called at once.
+    Named { source: SourceId },
+    /// A forecast of a source: what is left of its share, in `0..=1`.
+    Foreseen { source: SourceId, trust: f64 },
+    /// What was measured of a source, or what it says of itself, as far as it is known.
+    Told { source: SourceId, load: Option<f64>, loss: Option<f64> },
     /// How far a request is.
     Moved { request: RequestId, at: Mark },
     /// A request is over.
@@ -104,6 +116,8 @@ pub(crate) enum Order {
     Ask { request: RequestId, source: SourceId, unit: UnitId, from: u64 },
     /// End a request, keep what came, and say how far it was.
     Cancel(RequestId),
+    /// Tell a source that wants to be left that nothing more is wanted of it.
+    Release(SourceId),
     /// Close the connection to a source.
     HangUp { source: SourceId, why: Parting },
 }
@@ -119,6 +133,8 @@ pub(crate) enum Parting {
     Lied,
     /// The connection broke.
     Lost,
+    /// It wanted to be left, and others have taken over.
+    Left,
 }
 
 /// Whether a transfer goes on.
@@ -140,6 +156,12 @@ struct Unit {
     is_done: bool,
     holders: Vec<RequestId>,
     refused: Vec<SourceId>,
+}
+
+impl Unit {
+    fn left(&self) -> u64 {
+        self.bytes - self.have
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -177,6 +199,10 @@ pub(crate) struct Transfer {
     has_received: bool,
     /// When somebody was last connected.
     lonely: Duration,
+    /// The last round that was called, and since when it shows what it can.
+    open: u8,
+    opened: Duration,
+    at_work_min: usize,
     dice: u64,
 }
 
@@ -199,6 +225,9 @@ impl Transfer {
             heard: now,
             has_received: false,
             lonely: now,
+            open: 0,
+            opened: now,
+            at_work_min: 1,
             dice: seed,
         };
         transfer.dial(now);
@@ -221,6 +250,7 @@ impl Transfer {
         }
         self.left += sizes.len();
         self.heard = now;
+        self.opened = now;
         self.assign(now);
         UnitId(first)
     }
@@ -241,6 +271,19 @@ impl Transfer {
             Event::Rtt { source, rtt } => {
                 self.sources[source.0].rtt = rtt;
                 self.sources[source.0].health.rtt = Some(rtt);
+                return;
+            }
+            Event::Leaving { source, until, after } => self.leave(source, until, after),
+            Event::Staying { source } => self.sources[source.0].leave = None,
+            Event::Named { source } => self.sources[source.0].duty.tier = 0,
+            Event::Foreseen { source, trust } => {
+                self.sources[source.0].trust = trust.clamp(0.0, 1.0);
+                return;
+            }
+            Event::Told { source, load, loss } => {
+                let health = &mut self.sources[source.0].health;
+                health.load = load.or(health.load);
+                health.loss = loss.or(health.loss);
                 return;
             }
             // What has come is no reason yet to ask for more; the next tick, or end, is.
@@ -266,6 +309,8 @@ impl Transfer {
         self.measure(now, span);
         self.part_with_silent(now);
         self.part_with_useless(now);
+        self.see_off(now);
+        self.call_others(now);
         self.seat_others(now);
         self.dial(now);
         self.assign(now);
@@ -321,8 +366,9 @@ impl Transfer {
     }
 
     fn connected(&mut self, now: Duration, id: SourceId, rtt: Duration) {
-        let seats = self.working() < SEATS_MAX;
+        let seats = self.working() < SEATS_MAX && self.sources[id.0].duty.tier <= self.open;
         let source = &mut self.sources[id.0];
+        source.health.heard = Some(now);
         source.rtt = rtt;
         source.health.rtt = Some(rtt);
         source.heard = now;
@@ -344,6 +390,7 @@ impl Transfer {
         }
         if fresh > 0 {
             source.speed.add(fresh);
+            source.health.heard = Some(now);
             self.has_received = true;
         }
         request.at = at;
@@ -424,8 +471,15 @@ impl Transfer {
         if !matches!(source.stage, Stage::Up | Stage::Spare { .. }) {
             return;
         }
+        let leave = source.leave.take();
         source.stage = Stage::Away { since: Some(now) };
         match why {
+            // It said so; it is dialled again when it may be back.
+            Parting::Left => {}
+            Parting::Lost if leave.is_some() => {
+                let until = leave.map(|leave| leave.until.max(now));
+                source.stage = Stage::Away { since: until };
+            }
             Parting::Stalled => {
                 source.stalls += 1;
                 source.health.failed(now, jitter);
@@ -451,7 +505,10 @@ impl Transfer {
             has_given = false;
             for id in (0..self.sources.len()).map(SourceId) {
                 let source = &self.sources[id.0];
-                if !source.is_up() || !source.has_room(self.left_of(id), now) {
+                if !source.is_up()
+                    || !source.has_room(self.left_of(id), self.trust(id), now)
+                    || (source.leave.is_some() && self.is_replaced(id, now))
+                {
                     continue;
                 }
                 let units = &self.units;

@@ -88,11 +88,18 @@ pub struct InfoArgs {
 #[command(after_help = "Examples:\n  \
     catalog explain acme/graphdb\n  \
     catalog explain acme/graphdb --profile pi-low --set cores=4\n  \
+    catalog explain acme/graphdb --sources      who would be asked for it, and why in this order\n  \
     catalog explain CAT0401        what an error code means")]
 pub struct ExplainArgs {
     /// A package, or an error code; without either, every code
     #[arg(value_name = "REF|CODE", add = complete::known())]
     pub topic: Option<String>,
+    /// Show who would be asked for its contents, with every term of each score
+    #[arg(long, requires = "topic")]
+    pub sources: bool,
+    /// With --sources: in the order of this strategy [env: CATALOG_TRANSFER_STRATEGY]
+    #[arg(long, value_name = "HOW", requires = "sources")]
+    pub strategy: Option<String>,
     /// The machine to choose for.
     #[command(flatten)]
     pub choice: ChoiceArgs,
@@ -104,6 +111,7 @@ pub struct ExplainArgs {
     catalog install acme/graphdb\n  \
     catalog install acme/graphdb@^1.4 --profile pi-low --dry-run\n  \
     catalog install acme/model --lazy      its file list now, its files when they are asked for\n  \
+    catalog install acme/model --strategy highest-bandwidth\n  \
     catalog search vector --format plain | catalog install -")]
 pub struct InstallArgs {
     /// Packages; `-` reads them from standard input, one per line
@@ -118,6 +126,10 @@ pub struct InstallArgs {
     /// Yield to everything else on the line
     #[arg(long)]
     pub background: bool,
+    /// Whom to ask first: shortest, lowest-latency, highest-bandwidth, geographic, load-balanced or
+    /// fault-tolerant [env: CATALOG_TRANSFER_STRATEGY]
+    #[arg(long, value_name = "HOW")]
+    pub strategy: Option<String>,
     /// The machine to choose for.
     #[command(flatten)]
     pub choice: ChoiceArgs,
@@ -171,6 +183,9 @@ pub struct FetchArgs {
     /// Yield to everything else on the line
     #[arg(long)]
     pub background: bool,
+    /// Whom to ask first; see `catalog install --help` [env: CATALOG_TRANSFER_STRATEGY]
+    #[arg(long, value_name = "HOW")]
+    pub strategy: Option<String>,
     /// The machine to choose for.
     #[command(flatten)]
     pub choice: ChoiceArgs,

@@ -19,11 +19,13 @@ use catalog_node::{Node, NodeConfig};
 use serde_json::{Value, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::publish::counted;
 use super::upkeep::Now;
 use crate::args::{DaemonCommand, DaemonStartArgs};
 use crate::line::{Ink, Line};
 use crate::screen::Document;
 use crate::session::Session;
+use crate::span::Span;
 use crate::stop::Stop;
 
 /// How long a node may take to end in good order.
@@ -110,9 +112,31 @@ async fn serve(
         () = signals.any() => {}
         () = serving.asked_to_stop() => {}
     }
+    // A second signal ends it at once.
+    tokio::select! {
+        () = leave(session, node) => {}
+        () = signals.any() => {}
+    }
     session.screen.say(&Line::from("stopping"));
     serving.end().await;
     Ok(())
+}
+
+/// Lets those who are being served turn to others first, so that nobody has to wait.
+async fn leave(session: &Session, node: &Node) {
+    let within =
+        session.settings.parsed("transfer.drain").map_or(Duration::ZERO, |Span(time)| time);
+    match node.sessions() {
+        0 => {}
+        count => session.screen.say(&Line::from(format!(
+            "leaving: {} told, {} s at most",
+            counted(count, "session"),
+            within.as_secs()
+        ))),
+    }
+    if !node.drain(within).await.complete {
+        session.screen.warn("somebody was still being served");
+    }
 }
 
 /// The signals that end a node. A closed terminal does not.

@@ -1,8 +1,9 @@
 //! `explain`: why a variant was chosen and the others were not, or what an error code means.
 
-use catalog_node::control::requests::Explain;
+use catalog_node::control::requests::{Explain, Sources};
 use catalog_node::control::{Code, Failure, Topic};
 use catalog_node::info::Explained;
+use catalog_node::sources;
 use serde_json::{Value, json};
 
 use crate::args::ExplainArgs;
@@ -19,6 +20,12 @@ pub fn explain(session: &Session, args: &ExplainArgs) -> Result<(), Stop> {
     // A package may be called cat0301 too: with its publisher in front it is never taken for a code.
     if let Ok(code) = topic.parse::<Code>() {
         return session.screen.emit(&Told::of(code)?);
+    }
+    if args.sources {
+        let strategy = session.strategy(args.strategy.as_ref())?;
+        let request = Sources { reference: topic.clone(), strategy };
+        let sources = session.ask(async |control| Ok(control.ask(&request).await?))?;
+        return session.screen.emit(&Asked(sources));
     }
     let request = Explain { reference: topic.clone(), choice: session.choice(&args.choice)? };
     let explained = session.ask(async |control| Ok(control.ask(&request).await?))?;
@@ -48,6 +55,64 @@ impl Document for Why {
     fn plain(&self) -> Vec<String> {
         let Explained { reference, resolution, .. } = &self.0;
         resolution.chosen.iter().map(|variant| format!("{reference}#{variant}")).collect()
+    }
+}
+
+/// Who would be asked, in their order.
+struct Asked(sources::Sources);
+
+impl Document for Asked {
+    const SCHEMA: &'static str = "catalog.sources/1";
+
+    fn json(&self) -> Value {
+        json!(self.0)
+    }
+
+    fn human(&self) -> Vec<Line> {
+        let sources::Sources { reference, strategy, sources } = &self.0;
+        let who = match sources.is_empty() {
+            true => "nobody is known who could be asked for",
+            false => "asked for",
+        };
+        let head = Line::from(format!("{who} ")).ink(Ink::Strong, reference);
+        let mut lines = vec![head.text(format!(", {strategy} first"))];
+        for source in sources {
+            let alias = source.alias.as_ref().map(|alias| format!(" {alias}")).unwrap_or_default();
+            lines.push(
+                Line::new()
+                    .ink(Ink::Strong, source.node.short())
+                    .text(alias)
+                    .text(format!("   round {}, score {:.3}", source.round, source.score))
+                    .text(match source.share_percent {
+                        100 => String::new(),
+                        share => format!(", {share} % of its share"),
+                    }),
+            );
+            let mut table = Table::bare();
+            for term in &source.terms {
+                table.row([
+                    Line::new().ink(Ink::Dim, &term.name),
+                    format!("{:.3}", term.value).into(),
+                    term.says.as_str().into(),
+                ]);
+            }
+            lines.extend(table.lines(2));
+        }
+        if !sources.is_empty() {
+            let words =
+                "a score is the product of its terms; who has the package shows when it is asked";
+            lines.push(Line::new().ink(Ink::Dim, words));
+        }
+        lines
+    }
+
+    fn plain(&self) -> Vec<String> {
+        let line = |source: &sources::Source| format!("{}\t{:.3}", source.node, source.score);
+        self.0.sources.iter().map(line).collect()
+    }
+
+    fn rows(&self) -> Option<Vec<Value>> {
+        Some(self.0.sources.iter().map(|source| json!(source)).collect())
     }
 }
 

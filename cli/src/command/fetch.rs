@@ -21,6 +21,7 @@ pub fn fetch(session: &Session, args: &FetchArgs) -> Result<(), Stop> {
         reference: args.reference.clone(),
         paths: args.paths.clone(),
         background: args.background,
+        strategy: session.strategy(args.strategy.as_ref())?,
         choice: session.choice(&args.choice)?,
     };
     let fetched =

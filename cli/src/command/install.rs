@@ -57,6 +57,7 @@ async fn one(
         lazy: args.lazy,
         dry_run: args.dry_run,
         background: args.background,
+        strategy: session.strategy(args.strategy.as_ref())?,
         choice: choice.clone(),
     };
     let installed = session.transfer(control, &request, args.dry_run).await?;

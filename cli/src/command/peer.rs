@@ -3,6 +3,7 @@
 use catalog::size::ByteSize;
 use catalog_node::control::requests::{PeerAdd, PeerList, PeerPing, PeerRemove, PeerTicket};
 use catalog_node::control::{Code, Failure};
+use catalog_node::sources::Standing;
 use catalog_node::{Connected, PeerInfo, Said, SyncReport};
 use serde_json::{Value, json};
 
@@ -114,7 +115,8 @@ impl Document for Peers {
         if self.0.is_empty() {
             return Vec::new();
         }
-        let mut table = Table::new(&["PEER", "ALIAS", "STATE", "ADDRESSES", "SAYS"]);
+        let mut table =
+            Table::new(&["PEER", "ALIAS", "STATE", "RTT", "RATE", "HEALTH", "ADDRESSES", "SAYS"]);
         for peer in &self.0 {
             let state = match (peer.connected, peer.lan, peer.added) {
                 (true, _, _) => Line::new().ink(Ink::Good, "connected"),
@@ -125,7 +127,15 @@ impl Document for Peers {
             table.row([
                 Line::new().ink(Ink::Strong, peer.node.short()),
                 peer.alias.as_ref().map_or("", |alias| alias.as_str()).into(),
-                state,
+                match peer.measured.standing {
+                    Standing::Untried | Standing::Good => state,
+                    Standing::OnTrial => state.ink(Ink::Warn, ", on trial"),
+                    Standing::Paused => state.ink(Ink::Warn, ", failing"),
+                    Standing::Banned => state.ink(Ink::Bad, ", banned: wrong bytes"),
+                },
+                peer.measured.rtt_us.map(rtt).unwrap_or_default().into(),
+                peer.measured.rate.map(|rate| format!("{rate}/s")).unwrap_or_default().into(),
+                format!("{} %", peer.measured.health_percent).into(),
                 peer.addrs.join("  ").into(),
                 peer.says.as_ref().map(says).unwrap_or_default().into(),
             ]);
@@ -139,6 +149,14 @@ impl Document for Peers {
 
     fn rows(&self) -> Option<Vec<Value>> {
         Some(self.0.iter().map(|peer| json!(peer)).collect())
+    }
+}
+
+/// A delay: `0.4 ms`, `35 ms`.
+fn rtt(micros: u64) -> String {
+    match micros {
+        0..10_000 => format!("{:.1} ms", micros as f64 / 1000.0),
+        _ => format!("{} ms", micros / 1000),
     }
 }
 

@@ -72,7 +72,7 @@ impl Machine {
         let choice = Choice::default();
         let reference = reference.to_owned();
         let (lazy, dry_run, background) = (false, false, false);
-        self.follow(Install { reference, lazy, dry_run, background, choice }).await
+        self.follow(Install { reference, lazy, dry_run, background, strategy: None, choice }).await
     }
 
     /// Meets the node of a ticket; answers what its records weighed.

@@ -12,6 +12,7 @@ use catalog_node::shaping::policy::Schedule;
 use crate::near;
 use crate::span::Span;
 
+use super::nodes::Nodes;
 use super::only::Only;
 
 /// One setting.
@@ -44,6 +45,7 @@ enum Kind {
     Selection,
     Policies,
     Name,
+    Nodes,
 }
 
 /// Every setting, by name.
@@ -233,6 +235,45 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Selection,
     },
     Key {
+        name: "transfer.backbones",
+        env: "CATALOG_TRANSFER_BACKBONES",
+        default: None,
+        in_project: false,
+        about: "the ids of nodes that are asked for contents only when no other is enough",
+        kind: Kind::Nodes,
+    },
+    Key {
+        name: "transfer.drain",
+        env: "CATALOG_TRANSFER_DRAIN",
+        default: Some("5s"),
+        in_project: false,
+        about: "how long a node that ends serves those on who have not turned to others",
+        kind: Kind::Time,
+    },
+    Key {
+        name: "transfer.features",
+        env: "CATALOG_TRANSFER_FEATURES",
+        default: None,
+        in_project: false,
+        about: "a file that says what forecasts of providers are made from, 16 MiB at most",
+        kind: Kind::Text,
+    },
+    Key {
+        name: "transfer.strategy",
+        env: "CATALOG_TRANSFER_STRATEGY",
+        default: Some("lowest-latency"),
+        in_project: true,
+        about: "whom to ask first for contents",
+        kind: Kind::OneOf(&[
+            "shortest",
+            "lowest-latency",
+            "highest-bandwidth",
+            "geographic",
+            "load-balanced",
+            "fault-tolerant",
+        ]),
+    },
+    Key {
         name: "upload.burst",
         env: "CATALOG_UPLOAD_BURST",
         default: Some("5MB"),
@@ -318,6 +359,9 @@ impl Key {
                 value.parse::<NodeName>().is_ok() && value.parse::<Region>().is_ok(),
                 "a name of a-z, 0-9 and inside also . _ -".to_owned(),
             ),
+            Kind::Nodes => {
+                (value.parse::<Nodes>().is_ok(), "node ids, separated by commas".to_owned())
+            }
             Kind::Size => (value.parse::<ByteSize>().is_ok(), "a size such as 10GiB".to_owned()),
         };
         if fits { Ok(()) } else { Err(wanted) }

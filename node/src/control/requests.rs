@@ -29,7 +29,7 @@ pub use author::{
 pub use conflict::{Conflicts, Resolve};
 pub use consume::{
     Cat, Explain, Fetch, Fits, Info, Install, List, Path, Remove, Rollback, Search, SearchLive,
-    Update,
+    Sources, Update,
 };
 pub use limits::{Direction, Limits, LineUse};
 pub use peers::{Keys, PeerAdd, PeerList, PeerPing, PeerRemove, PeerTicket, Trust, Untrust};

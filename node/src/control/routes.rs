@@ -31,6 +31,7 @@ pub(super) fn router(node: Node, stop: CancellationToken, http: Option<Http>) ->
         .short::<ask::Search>()
         .short::<ask::Info>()
         .short::<ask::Explain>()
+        .short::<ask::Sources>()
         .short::<ask::List>()
         .short::<ask::Path>()
         .short::<ask::Remove>()

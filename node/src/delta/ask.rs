@@ -137,15 +137,16 @@ impl Peers {
         if twins.is_empty() {
             return Self { dialling, until };
         }
-        let (Ok(net), Ok(mut candidates)) = (node.net().await, node.candidates()) else {
+        let ranked = node.ranked(node.config.strategy());
+        let (Ok(net), Ok(ranked)) = (node.net().await, ranked) else {
             return Self { dialling, until };
         };
         let now = node.uptime();
+        let mut candidates: Vec<Candidate> = ranked.into_iter().map(|(who, _)| who).collect();
         candidates.retain(|candidate| {
             let circuit = node.experience.of(&candidate.node).circuit(now);
             matches!(circuit, Circuit::Closed | Circuit::HalfOpen)
         });
-        node.experience.sort(&mut candidates, now);
         for Candidate { node, addrs } in candidates.into_iter().take(PEERS_MAX) {
             let net = net.clone();
             dialling.spawn(async move {

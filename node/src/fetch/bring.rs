@@ -24,6 +24,7 @@ use crate::disk;
 use crate::lookup::Chosen;
 use crate::node::{Inner, now};
 use crate::shaping::Class;
+use crate::topology::Strategy;
 use crate::transfer::UNIT_BYTES;
 
 /// From this many files on, listing all blobs is cheaper than asking for each.
@@ -51,6 +52,8 @@ pub(crate) struct Want<'a> {
     pub base: Option<Digest>,
     /// How urgent it is.
     pub class: Class,
+    /// By what sources are chosen; by what the node is set to when absent.
+    pub strategy: Option<Strategy>,
 }
 
 impl<'a> Want<'a> {
@@ -59,7 +62,7 @@ impl<'a> Want<'a> {
     }
 
     pub(crate) fn new(reference: &'a str, variant: &'a Variant, part: Part<'a>) -> Self {
-        Self { reference, variant, part, base: None, class: Class::High }
+        Self { reference, variant, part, base: None, class: Class::High, strategy: None }
     }
 
     /// The same, so urgent.
@@ -70,6 +73,11 @@ impl<'a> Want<'a> {
     /// The same, to take the place of what is here.
     pub(crate) fn instead_of(self, base: Option<Digest>) -> Self {
         Self { base: base.filter(|root| *root != self.variant.root), ..self }
+    }
+
+    /// Chooses sources by this.
+    pub(crate) fn by(self, strategy: Option<Strategy>) -> Self {
+        Self { strategy, ..self }
     }
 }
 
@@ -98,7 +106,6 @@ pub(crate) async fn bring(
         hold(node, variant.root, HoldReason::Partial).await?;
     }
     let tally = Tally::paced(progress.clone(), node.line.download.clone(), want.class);
-    let reference = want.reference;
     let mut session = None;
 
     let Head { tree, news } = head(node, want, blobs, &tally, &mut session).await?;
@@ -127,11 +134,7 @@ pub(crate) async fn bring(
             }
             let session = match &mut session {
                 Some(session) => session,
-                None => {
-                    let opened =
-                        Session::new(node.clone(), reference, variant.root, tally.clone()).await?;
-                    session.insert(opened)
-                }
+                None => session.insert(open(node, want, &tally).await?),
             };
             session.transfer(job::cut(&ours), blobs, &writer).await
         };
@@ -196,11 +199,20 @@ async fn head(
         return Ok(Head { tree: checked(want, &sequence, &tree)?, news: Vec::new() });
     }
     let sequence_bytes = sequence_bytes(want)?;
-    let opened = Session::new(node.clone(), want.reference, variant.root, tally.clone()).await?;
-    let session = session.insert(opened);
+    let session = session.insert(open(node, want, tally).await?);
     let head = session.head(variant.tree, sequence_bytes, TREE_BYTES_MAX as u64).await?;
     let tree = checked(want, &head.0, &head.1)?;
     Ok(Head { tree, news: vec![head.0, head.1] })
+}
+
+/// Begins to dial those who may have it.
+async fn open(
+    node: &Arc<Inner>,
+    want: &Want<'_>,
+    tally: &Arc<Tally>,
+) -> Result<Session, FetchError> {
+    let strategy = want.strategy.unwrap_or(node.config.strategy());
+    Session::new(node.clone(), want.reference, want.variant.root, strategy, tally.clone()).await
 }
 
 /// The files that may come as patches.

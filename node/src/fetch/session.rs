@@ -22,13 +22,15 @@ use super::block::{Begun, Open, block_bytes};
 use super::gauge::Gauge;
 use super::job::Job;
 use super::provider::{Provider, ProviderError, Sink, Work};
+use super::talks::Talks;
 use super::tally::Tally;
 use super::{FetchError, TransferProgress, Tried};
 use crate::access;
 use crate::blobs::{Blobs, BlobsError, Writer};
-use crate::endpoint::DialError;
+use crate::endpoint::{DialError, rtt};
 use crate::node::Inner;
 use crate::peers::{Candidate, causes};
+use crate::topology::Strategy;
 use crate::transfer::{
     End, Event, Mark, Order, Parting, RequestId, SourceId, Standing, TICK, Transfer, UnitId,
 };
@@ -49,6 +51,8 @@ pub(crate) struct Session {
     dialling: JoinSet<Dialled>,
     /// The hash sequence and the tree, once they have come.
     head: Option<(Bytes, Bytes)>,
+    /// What providers and we say to each other beside the contents.
+    talks: Talks,
 }
 
 struct Source {
@@ -100,15 +104,18 @@ impl Session {
         node: Arc<Inner>,
         reference: &str,
         root: Digest,
+        strategy: Strategy,
         tally: Arc<Tally>,
     ) -> Result<Self, FetchError> {
-        let now = node.started.elapsed();
-        let mut candidates = node.candidates()?;
-        node.experience.sort(&mut candidates, now);
+        let now = node.uptime();
+        let (candidates, ranked): (Vec<_>, Vec<_>) = node.ranked(strategy)?.into_iter().unzip();
         let health = candidates.iter().map(|one| node.experience.of(&one.node)).collect();
         let seed = u64::from_le_bytes(root.as_bytes()[..8].try_into().unwrap_or_default());
+        let mut machine = Transfer::new(health, now, seed);
+        machine.call(ranked.iter().map(|ranked| ranked.duty), strategy.at_work_min());
+        let talks = Talks::new(&node, &candidates);
         let mut session = Self {
-            machine: Transfer::new(health, now, seed),
+            machine,
             node,
             reference: reference.to_owned(),
             root,
@@ -119,6 +126,7 @@ impl Session {
             running: JoinSet::new(),
             dialling: JoinSet::new(),
             head: None,
+            talks,
         };
         session.obey().await?;
         Ok(session)
@@ -185,8 +193,12 @@ impl Session {
                 () = self.node.stop.cancelled() => return Err(FetchError::Shutdown),
                 Some(ended) = self.running.join_next() => self.ended(joined(ended))?,
                 Some(dialled) = self.dialling.join_next() => self.dialled(joined(dialled)),
+                Some((source, frame)) = self.talks.heard() => {
+                    self.talks.hear(&mut self.machine, self.node.uptime(), source, frame);
+                }
                 _ = ticks.tick() => {
                     self.look();
+                    self.foresee();
                     self.machine.tick(self.now());
                 }
             }
@@ -224,6 +236,7 @@ impl Session {
                         running.work.cancelled.cancel();
                     }
                 }
+                Order::Release(source) => self.talks.release(source),
                 Order::HangUp { source, why } => self.hang_up(source, why),
             }
         }
@@ -250,6 +263,7 @@ impl Session {
             Ok(connection) => {
                 let rtt = rtt(&connection).unwrap_or(took);
                 self.sources[source.0].connection = Some(connection);
+                self.talks.begin(source);
                 Event::Connected { source, rtt }
             }
             Err(error) => {
@@ -319,13 +333,22 @@ impl Session {
         }
     }
 
+    /// Looks ahead, twice a second, at everybody who is connected.
+    fn foresee(&mut self) {
+        let (now, connected) = (self.now(), &self.sources);
+        self.talks
+            .foresee(&mut self.machine, now, |source| connected[source.0].connection.as_ref());
+    }
+
     fn hang_up(&mut self, id: SourceId, why: Parting) {
+        self.talks.end(id, why);
         let source = &mut self.sources[id.0];
         if let Some(connection) = source.connection.take() {
             connection.close(0u32.into(), b"");
         }
         let reason = match (why, &source.trouble) {
             (Parting::Stalled, _) => "it stalled".to_owned(),
+            (Parting::Left, _) => "it said that it would leave".to_owned(),
             (_, Some(trouble)) => trouble.clone(),
             (Parting::Lied, None) => ProviderError::Wrong.to_string(),
             (Parting::Refused | Parting::Lost, None) => ProviderError::Refused.to_string(),
@@ -345,7 +368,7 @@ impl Session {
     }
 
     fn now(&self) -> Duration {
-        self.node.started.elapsed()
+        self.node.uptime()
     }
 }
 
@@ -401,10 +424,6 @@ impl File {
         let size = NonZeroU64::new(size).ok_or(BlobsError::Missing { digest })?;
         self.0.get_or_try_init(|| Open::new(blobs, digest, size)).await
     }
-}
-
-fn rtt(connection: &Connection) -> Option<Duration> {
-    connection.paths().iter().map(|path| path.rtt()).min()
 }
 
 fn joined<T>(ended: Result<T, tokio::task::JoinError>) -> T {

@@ -52,5 +52,6 @@ async fn contents_come_no_faster_than_is_set() {
     assert_eq!(installed.size.as_u64(), 3_200_013);
     let took = began.elapsed();
     assert!(took >= Duration::from_millis(2900), "{took:?} for 3 MiB");
-    assert!(b.node.0.experience.of(&a.node.id()).score(b.node.0.uptime()) > 0.4);
+    let health = b.node.0.experience.of(&a.node.id());
+    assert!(crate::topology::health(&health, b.node.0.uptime()) > 0.4);
 }

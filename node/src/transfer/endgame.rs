@@ -5,14 +5,13 @@
 
 use std::time::Duration;
 
+use super::call::DOUBT;
 use super::{Purpose, Request, RequestId, SourceId, Transfer, UnitId};
 
 /// At most this part of all bytes may come twice.
 const DUPLICATES_PART: u64 = 50;
 /// So much may, of however few.
 const DUPLICATES_MIN: u64 = 256 << 10;
-/// A source that is silent for longer than this, and twice its delay, may be dead.
-const DOUBT: Duration = Duration::from_millis(300);
 /// Less than this is not worth a request.
 const GAIN_MIN: Duration = Duration::from_millis(30);
 
@@ -21,7 +20,7 @@ impl Transfer {
     pub(super) fn shorten_the_end(&mut self, now: Duration) {
         let is_idle = |id: &SourceId| {
             let source = &self.sources[id.0];
-            source.is_up() && source.live + source.promised == 0
+            source.is_up() && source.leave.is_none() && source.live + source.promised == 0
         };
         let mut idle: Vec<SourceId> =
             (0..self.sources.len()).map(SourceId).filter(is_idle).collect();
@@ -67,7 +66,7 @@ impl Transfer {
     /// When a request will end; [`Duration::MAX`] when its source seems to be dead.
     fn ends_in(&self, request: &Request, now: Duration) -> Duration {
         let source = &self.sources[request.source.0];
-        if now >= source.heard + DOUBT + source.rtt * 2 {
+        if source.is_doubtful(now) {
             return Duration::MAX;
         }
         let all = self.requests.values().filter(|other| other.source == request.source);

@@ -1,7 +1,8 @@
 //! What experience says about a source: a circuit breaker, and a ban for those who lie.
 //!
-//! In: what became of requests, with the time. Out: whether to use the source now, and a score to
-//! order sources by. It is one node's own experience and is told to nobody.
+//! In: what became of requests, with the time. Out: whether to use the source now, and what was
+//! measured of it. It is one node's own experience and is told to nobody. Not here: which source
+//! is better than another (`topology`).
 
 use std::time::Duration;
 
@@ -16,8 +17,6 @@ const OPEN_MIN: Duration = Duration::from_secs(1);
 const OPEN_MAX: Duration = Duration::from_secs(300);
 /// Who sent wrong bytes is not asked again for so long.
 pub(crate) const BAN: Duration = Duration::from_secs(24 * 3600);
-/// The delay at which a score is halved.
-const RTT_HALF: Duration = Duration::from_millis(50);
 
 /// Whether a source may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +46,12 @@ pub(crate) struct Health {
     pub rtt: Option<Duration>,
     /// Bytes in a second that it delivered last.
     pub rate: Option<f64>,
+    /// When it last answered.
+    pub heard: Option<Duration>,
+    /// Load that it says it is offered, as a share of what it can serve, in `0..=1`.
+    pub load: Option<f64>,
+    /// The share of packets that are lost on the way, in `0..=1`.
+    pub loss: Option<f64>,
 }
 
 impl Health {
@@ -98,17 +103,9 @@ impl Health {
         }
     }
 
-    /// How good it is, `0..=1`; one of which nothing is known stands in the middle.
-    pub(crate) fn score(&self, now: Duration) -> f64 {
-        let usable = match self.circuit(now) {
-            Circuit::Closed => 1.0,
-            Circuit::HalfOpen => 0.5,
-            Circuit::Open => 0.1,
-            Circuit::Banned => return 0.0,
-        };
-        let rtt = self.rtt.unwrap_or(RTT_HALF).as_secs_f64();
-        let near = RTT_HALF.as_secs_f64() / (RTT_HALF.as_secs_f64() + rtt);
-        usable * (1.0 - self.errors) * near
+    /// The share of its last requests that failed, `0..=1`.
+    pub(crate) fn errors(&self) -> f64 {
+        self.errors
     }
 }
 
@@ -165,19 +162,6 @@ mod tests {
         health.lied(at(5));
         health.succeeded();
         assert_eq!(health.circuit(BAN), Circuit::Banned);
-        assert_eq!(health.score(BAN), 0.0);
         assert_eq!(health.circuit(BAN + at(5)), Circuit::Closed);
-    }
-
-    #[test]
-    fn near_and_reliable_stands_before_far_or_failing() {
-        let near = Health { rtt: Some(at(2)), ..Health::default() };
-        let far = Health { rtt: Some(at(200)), ..Health::default() };
-        let mut failing = near.clone();
-        failing.failed(at(0), 0.0);
-        let mut open = near.clone();
-        (0..3).for_each(|_| open.failed(at(0), 0.0));
-        let scores = [&near, &failing, &far, &open].map(|health| health.score(at(0)));
-        assert!(scores.is_sorted_by(|better, worse| better > worse), "{scores:?}");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::call::DOUBT;
 use super::health::{Circuit, Health};
 use super::speed::Speed;
 
@@ -30,9 +31,49 @@ pub(super) enum Stage {
     Out,
 }
 
+/// For what a source is there.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Duty {
+    /// In which round it is called: those of later rounds wait, connected, until the ones before
+    /// are not enough.
+    pub tier: u8,
+    /// How much of what could be asked of it ahead is asked, in `0..=1`. Less than a whole request
+    /// it never is.
+    pub share: f64,
+}
+
+impl Default for Duty {
+    fn default() -> Self {
+        Self { tier: 0, share: 1.0 }
+    }
+}
+
+/// A source that wants to be left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Leave {
+    /// Until when it can still be asked, when nobody else can.
+    pub until: Duration,
+    pub after: After,
+    /// Whether it was told that nothing more is wanted of it.
+    pub is_released: bool,
+}
+
+/// What becomes of a source that was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum After {
+    /// It is gone.
+    Gone,
+    /// It takes part as before.
+    Back,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Source {
     pub stage: Stage,
+    pub duty: Duty,
+    /// What a forecast leaves of its share, in `0..=1`.
+    pub trust: f64,
+    pub leave: Option<Leave>,
     pub health: Health,
     pub rtt: Duration,
     pub speed: Speed,
@@ -58,6 +99,9 @@ impl Source {
     pub(super) fn new(health: Health) -> Self {
         Self {
             stage: Stage::Away { since: None },
+            duty: Duty::default(),
+            trust: 1.0,
+            leave: None,
             rtt: health.rtt.unwrap_or_default(),
             health,
             speed: Speed::default(),
@@ -74,6 +118,11 @@ impl Source {
 
     pub(super) fn is_up(&self) -> bool {
         self.stage == Stage::Up
+    }
+
+    /// Whether it should have delivered something and is silent.
+    pub(super) fn is_doubtful(&self, now: Duration) -> bool {
+        self.live > 0 && now >= self.heard + DOUBT + self.rtt * 2
     }
 
     pub(super) fn never_tried(&self) -> bool {
@@ -107,10 +156,16 @@ impl Source {
     /// Whether it may be asked for more.
     ///
     /// - `left`: what its requests have still to bring.
-    pub(super) fn has_room(&self, left: u64, now: Duration) -> bool {
+    /// - `trust`: what a forecast leaves of what is asked beyond bandwidth times delay: less than
+    ///   that would waste the time until it fails.
+    pub(super) fn has_room(&self, left: u64, trust: f64, now: Duration) -> bool {
         let requests = self.live + self.promised;
         match self.health.circuit(now) {
-            Circuit::Closed => requests < REQUESTS_MAX && left < self.speed.ahead(self.rtt),
+            Circuit::Closed => {
+                // Nothing is left of what it was asked for: it has room however small its share.
+                let ahead = self.speed.ahead(self.rtt, trust) as f64 * self.duty.share;
+                requests < REQUESTS_MAX && (left as f64) < ahead.max(1.0)
+            }
             // One request shall show.
             Circuit::HalfOpen | Circuit::Open | Circuit::Banned => requests == 0,
         }

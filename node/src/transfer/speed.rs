@@ -62,9 +62,11 @@ impl Speed {
 
     /// A source gets more to do when it has fewer bytes than this left: bandwidth times delay, and
     /// some more.
-    pub(super) fn ahead(&self, rtt: Duration) -> u64 {
-        let Some(rate) = self.rate else { return AHEAD_FIRST };
-        AHEAD_MIN + (rate * (rtt + SERVICE).as_secs_f64()) as u64
+    ///
+    /// - `trust`: how much of that more, in `0..=1`.
+    pub(super) fn ahead(&self, rtt: Duration, trust: f64) -> u64 {
+        let Some(rate) = self.rate else { return (AHEAD_FIRST as f64 * trust) as u64 };
+        (AHEAD_MIN as f64 * trust + rate * (rtt + SERVICE).as_secs_f64()) as u64
     }
 }
 
@@ -81,10 +83,11 @@ mod tests {
     #[test]
     fn the_queue_of_a_source_grows_with_its_bandwidth_and_its_delay() {
         let ms = Duration::from_millis;
-        assert_eq!(Speed::default().ahead(ms(20)), AHEAD_FIRST);
-        assert_eq!(steady(20.0 * MB).ahead(ms(25)), AHEAD_MIN + 1_000_000);
-        assert_eq!(steady(20.0 * MB).ahead(ms(175)), AHEAD_MIN + 4_000_000);
-        assert_eq!(steady(0.01 * MB).ahead(ms(25)), AHEAD_MIN + 500);
+        assert_eq!(Speed::default().ahead(ms(20), 1.0), AHEAD_FIRST);
+        assert_eq!(steady(20.0 * MB).ahead(ms(25), 1.0), AHEAD_MIN + 1_000_000);
+        assert_eq!(steady(20.0 * MB).ahead(ms(175), 1.0), AHEAD_MIN + 4_000_000);
+        assert_eq!(steady(0.01 * MB).ahead(ms(25), 1.0), AHEAD_MIN + 500);
+        assert_eq!(steady(20.0 * MB).ahead(ms(25), 0.5), AHEAD_MIN / 2 + 1_000_000);
     }
 
     #[test]

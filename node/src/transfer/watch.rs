@@ -11,8 +11,8 @@ use super::{Order, Parting, Request, SEATS_MAX, SourceId, Transfer, Unit};
 const SEAT_RATE_MIN: f64 = 128.0 * 1024.0;
 /// How long it may show what it can.
 const SEAT_TRIAL: Duration = Duration::from_secs(2);
-/// Dials at once.
-const DIALS_MAX: usize = 32;
+/// Sources that are connected or being dialled: those at work, and a few that are warm.
+const CONNECTED_MAX: usize = SEATS_MAX + 8;
 /// A request that is silent for so many times the patience, while its source delivers others, is
 /// given to somebody else.
 const REQUEST_PATIENCE: u32 = 3;
@@ -73,8 +73,9 @@ impl Transfer {
 
     /// Gives the seats of those who bring next to nothing to those who wait.
     pub(super) fn seat_others(&mut self, now: Duration) {
+        let open = self.open;
         let waiting = |source: &Source| match source.stage {
-            Stage::Spare { since } => Some(since),
+            Stage::Spare { since } if source.duty.tier <= open => Some(since),
             _ => None,
         };
         loop {
@@ -101,8 +102,10 @@ impl Transfer {
     }
 
     pub(super) fn dial(&mut self, now: Duration) {
-        let mut dialling =
-            self.sources.iter().filter(|source| source.stage == Stage::Dialling).count();
+        let is_on = |source: &&Source| {
+            matches!(source.stage, Stage::Dialling | Stage::Up | Stage::Spare { .. })
+        };
+        let mut on = self.sources.iter().filter(is_on).count();
         if self.working() > 0 {
             self.lonely = now;
         }
@@ -111,10 +114,10 @@ impl Transfer {
         let needed = self.working() == 0
             && (now >= self.lonely + RETRY || !self.sources.iter().any(hoped_for));
         for (at, source) in self.sources.iter_mut().enumerate() {
-            if dialling < DIALS_MAX && source.is_due(now, needed) {
+            if on < CONNECTED_MAX && source.is_due(now, needed) {
                 source.stage = Stage::Dialling;
                 self.orders.push_back(Order::Dial(SourceId(at)));
-                dialling += 1;
+                on += 1;
             }
         }
     }

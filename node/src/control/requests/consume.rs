@@ -20,6 +20,8 @@ use crate::info::{self, Explained};
 use crate::install::{Installed, ListRow, Removed, RolledBack};
 use crate::search::{self, Found, Reach, Sort};
 use crate::shaping::Class;
+use crate::sources;
+use crate::topology::Strategy;
 use crate::update::Updated;
 
 /// Finds packages.
@@ -216,6 +218,28 @@ impl Answer for Explain {
     }
 }
 
+/// Tells who would be asked for a package, in which order, and why.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Sources {
+    /// The package.
+    pub reference: String,
+    /// By what sources are chosen; by what the node is set to when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Strategy>,
+}
+
+impl Request for Sources {
+    const NAME: &'static str = "sources";
+    type Reply = sources::Sources;
+}
+
+impl Answer for Sources {
+    async fn answer(self, node: &Node) -> Result<sources::Sources, Failure> {
+        let reference = reference(&self.reference)?;
+        node.sources(&reference, self.strategy).await.map_err(|error| error.blame())
+    }
+}
+
 /// Installs a package.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Install {
@@ -228,6 +252,9 @@ pub struct Install {
     /// Yield to everything else on the line.
     #[serde(default)]
     pub background: bool,
+    /// By what sources are chosen; by what the node is set to when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Strategy>,
     /// The machine.
     #[serde(flatten)]
     pub choice: Choice,
@@ -251,6 +278,9 @@ impl AnswerAtLength for Install {
             .progress(move |event| reporter.report(event));
         if let Some(profile) = self.choice.profile {
             install = install.profile(profile);
+        }
+        if let Some(strategy) = self.strategy {
+            install = install.strategy(strategy);
         }
         if self.lazy {
             install = install.lazy();
@@ -305,6 +335,9 @@ pub struct Fetch {
     /// Yield to everything else on the line.
     #[serde(default)]
     pub background: bool,
+    /// By what sources are chosen; by what the node is set to when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Strategy>,
     /// The machine.
     #[serde(flatten)]
     pub choice: Choice,
@@ -329,6 +362,9 @@ impl AnswerAtLength for Fetch {
             .progress(move |event| reporter.report(event));
         if let Some(profile) = self.choice.profile {
             fetch = fetch.profile(profile);
+        }
+        if let Some(strategy) = self.strategy {
+            fetch = fetch.strategy(strategy);
         }
         fetch.await.map_err(|error| error.blame())
     }

@@ -11,20 +11,21 @@ use super::super::{
 
 /// Something that was asked for: by which request, whom, what and from where on.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Asked {
-    request: RequestId,
-    source: SourceId,
-    unit: UnitId,
-    from: u64,
+pub(super) struct Asked {
+    pub request: RequestId,
+    pub source: SourceId,
+    pub unit: UnitId,
+    pub from: u64,
 }
 
 /// A transfer, its time, and what it ordered.
-struct Play {
-    transfer: Transfer,
-    now: Duration,
+pub(super) struct Play {
+    pub transfer: Transfer,
+    pub now: Duration,
     asked: Vec<Asked>,
-    cancelled: Vec<RequestId>,
-    hung_up: Vec<(SourceId, Parting)>,
+    pub cancelled: Vec<RequestId>,
+    pub released: Vec<SourceId>,
+    pub hung_up: Vec<(SourceId, Parting)>,
     dialled: Vec<SourceId>,
 }
 
@@ -37,12 +38,13 @@ impl Play {
         play
     }
 
-    fn dialling(sources: usize) -> Self {
+    pub(super) fn dialling(sources: usize) -> Self {
         let mut play = Self {
             transfer: Transfer::new(vec![Health::default(); sources], Duration::ZERO, 1),
             now: Duration::ZERO,
             asked: Vec::new(),
             cancelled: Vec::new(),
+            released: Vec::new(),
             hung_up: Vec::new(),
             dialled: Vec::new(),
         };
@@ -50,17 +52,17 @@ impl Play {
         play
     }
 
-    fn connect(&mut self, at: usize) {
+    pub(super) fn connect(&mut self, at: usize) {
         let rtt = Duration::from_millis(10);
         self.tell(Event::Connected { source: SourceId(at), rtt });
     }
 
-    fn tell(&mut self, event: Event) {
+    pub(super) fn tell(&mut self, event: Event) {
         self.transfer.handle(self.now, event);
         self.obey();
     }
 
-    fn pass(&mut self, time: Duration) {
+    pub(super) fn pass(&mut self, time: Duration) {
         let until = self.now + time;
         while self.now < until {
             self.now += TICK;
@@ -77,22 +79,23 @@ impl Play {
                     self.asked.push(Asked { request, source, unit, from });
                 }
                 Order::Cancel(request) => self.cancelled.push(request),
+                Order::Release(source) => self.released.push(source),
                 Order::HangUp { source, why } => self.hung_up.push((source, why)),
             }
         }
     }
 
-    fn moved(&mut self, request: RequestId, received: u64) {
+    pub(super) fn moved(&mut self, request: RequestId, received: u64) {
         let at = Mark { received, stored: received, is_writing: false };
         self.tell(Event::Moved { request, at });
     }
 
-    fn end(&mut self, request: RequestId, received: u64, end: End) {
+    pub(super) fn end(&mut self, request: RequestId, received: u64, end: End) {
         let at = Mark { received, stored: received, is_writing: false };
         self.tell(Event::Ended { request, at, end });
     }
 
-    fn of(&self, source: usize) -> Vec<Asked> {
+    pub(super) fn of(&self, source: usize) -> Vec<Asked> {
         self.asked.iter().filter(|asked| asked.source.0 == source).copied().collect()
     }
 
@@ -101,7 +104,7 @@ impl Play {
     }
 }
 
-const UNIT: u64 = UNIT_BYTES;
+pub(super) const UNIT: u64 = UNIT_BYTES;
 
 #[test]
 fn everybody_gets_something_at_once_and_more_when_it_is_done() {

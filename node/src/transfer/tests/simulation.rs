@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::world::{Manner, Outcome, Peer, run, units};
+use super::world::{Foresight, Manner, Outcome, Peer, STALL, run, run_as, units};
 
 const MIB: u64 = 1 << 20;
 
@@ -105,6 +105,10 @@ impl Scenario {
             let manner = manner(&mut dice);
             peers.push(Peer::new(dice.spread(0.2..80.0), dice.pick(1..300), manner));
         }
+        // In half of the scenarios they are called in rounds.
+        if dice.pick(0..2) == 0 {
+            peers.iter_mut().for_each(|peer| peer.tier = dice.pick(0..3) as u8);
+        }
         let place = dice.pick(0..peers.len() as u64) as usize;
         peers.swap(0, place);
         let mut body = units(dice.spread(1e4..2.5e8) as u64);
@@ -146,4 +150,101 @@ fn no_set_of_bad_sources_slows_a_good_one_down() {
     assert!(lies > 0, "wrong bytes were sent, and none of them was kept");
     assert!(p95.0 <= 2.0, "{p95:?}");
     assert!(worst.0 <= 5.0, "{worst:?}");
+}
+
+/// Sources of which the fastest leaves at some moment, and how many bytes are wanted of them.
+fn leaving(seed: u64, manner: impl Fn(Duration) -> Manner) -> (Vec<Peer>, Duration, u64) {
+    let mut dice = Dice(seed);
+    let mut peers: Vec<Peer> = (0..dice.pick(2..5))
+        .map(|_| Peer::new(dice.spread(1.0..40.0), dice.pick(1..80), Manner::Good))
+        .collect();
+    peers.sort_by(|one, other| other.rate.total_cmp(&one.rate));
+    // In half of the trials it is the only one in use: alone it is done within a second.
+    let (at, bytes) = match dice.pick(0..2) {
+        0 => {
+            peers[1..].iter_mut().for_each(|peer| peer.tier = 1);
+            (secs(dice.spread(0.4..0.7)), peers[0].rate * 1.1)
+        }
+        _ => {
+            let (at, rate) =
+                (dice.spread(0.5..4.0), peers.iter().map(|peer| peer.rate).sum::<f64>());
+            (secs(at), rate * (at + 4.0))
+        }
+    };
+    peers[0].manner = manner(at);
+    (peers, at, bytes as u64)
+}
+
+/// When the provider in use leaves as it should, nobody notices; when it dies, everybody does.
+#[test]
+fn a_planned_leave_of_the_provider_in_use_is_no_stall() {
+    let (mut stalled, mut longest) = ([0, 0], [Duration::ZERO; 2]);
+    let (mut trials, mut seed) = (0, 0);
+    while trials < 200 {
+        seed += 1;
+        let planned = leaving(seed, |at| Manner::Drains { at, within: secs(5.0) });
+        let sudden = leaving(seed, |at| Manner::Killed { at, back: None });
+        for (at, (peers, since, bytes)) in [planned, sudden].into_iter().enumerate() {
+            let outcome = run(&peers, 4096, &units(bytes), seed);
+            assert!(outcome.is_finished && outcome.is_whole, "seed {seed}: {peers:?}");
+            if outcome.took <= since {
+                // It was over before anybody left.
+                break;
+            }
+            let twice = outcome.came - outcome.wanted;
+            assert!(outcome.duplicates() <= 0.02 || twice <= 512 << 10, "seed {seed}: {twice}");
+            let stalls = outcome.stalls.iter().filter(|(from, gap)| *from + *gap >= since);
+            let worst = stalls.map(|(_, gap)| *gap).max();
+            stalled[at] += u32::from(worst.is_some());
+            longest[at] = longest[at].max(worst.unwrap_or_default());
+            if at == 0 {
+                assert_eq!(worst, None, "seed {seed}: {peers:?} {:?}", outcome.stalls);
+                trials += 1;
+            }
+        }
+    }
+    println!(
+        "{trials} trials, stalls above {STALL:?}: planned {}, sudden {}",
+        stalled[0], stalled[1]
+    );
+    println!("longest: planned {:?}, sudden {:?}; the last seed is {seed}", longest[0], longest[1]);
+    assert!(stalled[1] >= 10, "a simulation in which nothing stalls proves nothing");
+}
+
+/// A source on its way to being overloaded, with and without a forecast, side by side. A transfer
+/// of contents gains little: whoever is free takes the next unit, so a slow source has two of them
+/// at most when it gets slow. What a forecast must not do is cost anything.
+#[test]
+fn a_forecast_of_an_overload_costs_no_time() {
+    let (mut lead, mut times, mut stalls) = (Vec::new(), [Vec::new(), Vec::new()], [0, 0]);
+    for seed in 0..40 {
+        let mut dice = Dice(seed);
+        let (from, over) = (secs(dice.spread(5.0..10.0)), secs(dice.spread(8.0..30.0)));
+        let mut peers: Vec<Peer> = (0..dice.pick(2..5))
+            .map(|_| Peer::new(dice.spread(1.0..8.0), dice.pick(1..150), Manner::Good))
+            .collect();
+        peers[0].manner = Manner::Overloads { from, over };
+        let rate: f64 = peers.iter().map(|peer| peer.rate).sum();
+        let bytes = (rate * (from + over).as_secs_f64() * 1.1) as u64;
+        for (at, foresight) in [Foresight::Off, Foresight::On].into_iter().enumerate() {
+            let outcome = run_as(&peers, 4096, &units(bytes), seed, foresight);
+            assert!(outcome.is_finished && outcome.is_whole, "seed {seed}: {peers:?}");
+            times[at].push(outcome.took.as_secs_f64());
+            stalls[at] += outcome.stalls.len();
+            if foresight == Foresight::On {
+                let alarm = outcome.alarms[0].map(|alarm| (from + over).saturating_sub(alarm));
+                lead.push(alarm.unwrap_or_default().as_secs_f64());
+                assert!(outcome.alarms[1..].iter().all(Option::is_none), "seed {seed}");
+            }
+        }
+    }
+    let in_time = lead.iter().filter(|lead| **lead >= 2.0).count();
+    lead.sort_by(f64::total_cmp);
+    let mean = |times: &[f64]| times.iter().sum::<f64>() / times.len() as f64;
+    println!("40 ramps of 8 to 30 s: {in_time} warned 2 s ahead, median {:.1} s", lead[20]);
+    for (name, at) in [("reactive", 0), ("predictive", 1)] {
+        println!("{name}: {:.2} s on average, {} stalls", mean(&times[at]), stalls[at]);
+    }
+    assert!(in_time >= 30, "{in_time}");
+    assert!(mean(&times[1]) <= mean(&times[0]) * 1.03, "it costs time");
 }

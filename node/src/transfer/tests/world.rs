@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use super::super::health::Health;
 use super::super::{
-    End, Event, Mark, Order, RequestId, SourceId, Standing, TICK, Transfer, UNIT_BYTES, UnitId,
+    After, Duty, End, Event, Mark, Order, RequestId, SourceId, Standing, TICK, Transfer,
+    UNIT_BYTES, UnitId,
 };
+use crate::predict::EVERY;
+use crate::predict::outlook::{Outlook, Report, Sight};
 
 const STEP: Duration = Duration::from_millis(5);
 const GROUP: u64 = 16 << 10;
@@ -17,6 +20,10 @@ const GROUP: u64 = 16 << 10;
 const BLOCK: u64 = 64 << 10;
 /// A dial that nobody answers.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Somebody who watches notices when nothing comes for longer.
+pub(super) const STALL: Duration = Duration::from_millis(200);
+/// The load of a source that has enough to spare.
+const LOAD: f64 = 0.4;
 /// No scenario lasts longer.
 const END: Duration = Duration::from_secs(600);
 
@@ -39,6 +46,10 @@ pub(super) enum Manner {
     Empty,
     /// From then on it delivers with this speed.
     Throttled { at: Duration, rate: f64 },
+    /// It is offered more and more, until after so long it can serve next to nothing.
+    Overloads { from: Duration, over: Duration },
+    /// It says that it will leave, and does so when nobody needs it, or after so long.
+    Drains { at: Duration, within: Duration },
 }
 
 /// A source of the simulation.
@@ -47,16 +58,20 @@ pub(super) struct Peer {
     pub rate: f64,
     pub rtt: Duration,
     pub manner: Manner,
+    /// In which round it is called.
+    pub tier: u8,
 }
 
 impl Peer {
     pub(super) fn new(megabytes_per_second: f64, rtt_ms: u64, manner: Manner) -> Self {
-        Self { rate: megabytes_per_second * 1e6, rtt: Duration::from_millis(rtt_ms), manner }
+        let (rate, rtt) = (megabytes_per_second * 1e6, Duration::from_millis(rtt_ms));
+        Self { rate, rtt, manner, tier: 0 }
     }
 
     fn is_alive(&self, now: Duration) -> bool {
         match self.manner {
             Manner::Killed { at, back } => now < at || back.is_some_and(|back| now >= back),
+            Manner::Drains { at, within } => now < at + within,
             _ => true,
         }
     }
@@ -65,12 +80,20 @@ impl Peer {
     pub(super) fn speed(&self, now: Duration) -> f64 {
         match self.manner {
             Manner::BlackHole => 0.0,
-            Manner::Killed { .. } if !self.is_alive(now) => 0.0,
+            Manner::Killed { .. } | Manner::Drains { .. } if !self.is_alive(now) => 0.0,
             Manner::Drip { rate } => rate.min(self.rate),
             Manner::Skewed { factor } => self.rate * factor,
             Manner::Throttled { at, rate } if now >= at => rate,
+            Manner::Overloads { from, over } if now >= from + over => self.rate / 40.0,
             _ => self.rate,
         }
+    }
+
+    /// What it says that it is offered, of what it can serve.
+    fn load(&self, now: Duration) -> f64 {
+        let Manner::Overloads { from, over } = self.manner else { return LOAD };
+        let grown = now.saturating_sub(from).as_secs_f64() / over.as_secs_f64();
+        LOAD + (1.2 - LOAD) * grown.min(1.5)
     }
 }
 
@@ -103,6 +126,9 @@ struct Link {
     is_open: bool,
     answering: BTreeMap<RequestId, Answering>,
     delivered: f64,
+    outlook: Outlook,
+    /// Whether it said that it will leave.
+    has_told: bool,
 }
 
 /// What became of a simulated transfer.
@@ -112,11 +138,15 @@ pub(super) struct Outcome {
     pub took: Duration,
     /// The longest time, after the first byte, in which nothing came.
     pub gap: Duration,
+    /// When nothing came for more than [`STALL`], and for how long.
+    pub stalls: Vec<(Duration, Duration)>,
     /// Verified bytes that came, and those that were wanted.
     pub came: u64,
     pub wanted: u64,
     /// Bytes that were wrong and noticed.
     pub lies: u64,
+    /// When a forecast first took something from the share of each source.
+    pub alarms: Vec<Option<Duration>>,
     /// Of the verified bytes of each unit, whether every one is there exactly once.
     pub is_whole: bool,
 }
@@ -137,6 +167,24 @@ pub(super) fn units(bytes: u64) -> Vec<u64> {
 
 /// Runs a transfer: first its head, then its body, as an install does.
 pub(super) fn run(peers: &[Peer], head: u64, body: &[u64], seed: u64) -> Outcome {
+    run_as(peers, head, body, seed, Foresight::Off)
+}
+
+/// Whether sources are forecast from what they report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Foresight {
+    On,
+    Off,
+}
+
+/// The same with or without forecasts.
+pub(super) fn run_as(
+    peers: &[Peer],
+    head: u64,
+    body: &[u64],
+    seed: u64,
+    foresight: Foresight,
+) -> Outcome {
     let mut world = World {
         transfer: Transfer::new(vec![Health::default(); peers.len()], Duration::ZERO, seed),
         peers: peers.to_vec(),
@@ -146,9 +194,14 @@ pub(super) fn run(peers: &[Peer], head: u64, body: &[u64], seed: u64) -> Outcome
         now: Duration::ZERO,
         last: None,
         gap: Duration::ZERO,
+        stalls: Vec::new(),
         came: 0,
         lies: 0,
+        alarms: vec![None; peers.len()],
+        foresight,
     };
+    let duty = |peer: &Peer| Duty { tier: peer.tier, share: 1.0 };
+    world.transfer.call(peers.iter().map(duty), 1);
     let mut is_finished = true;
     for units in [&[head][..], body] {
         is_finished = is_finished && world.bring(units);
@@ -158,9 +211,11 @@ pub(super) fn run(peers: &[Peer], head: u64, body: &[u64], seed: u64) -> Outcome
         is_finished,
         took: world.now,
         gap: world.gap,
+        stalls: world.stalls,
         came: world.came,
         wanted,
         lies: world.lies,
+        alarms: world.alarms,
         is_whole: world.kept == world.sizes,
     }
 }
@@ -175,8 +230,11 @@ struct World {
     now: Duration,
     last: Option<Duration>,
     gap: Duration,
+    stalls: Vec<(Duration, Duration)>,
     came: u64,
     lies: u64,
+    alarms: Vec<Option<Duration>>,
+    foresight: Foresight,
 }
 
 impl World {
@@ -199,6 +257,7 @@ impl World {
         self.now += STEP;
         for at in 0..self.peers.len() {
             self.answer_dial(at);
+            self.say_goodbye(at);
             self.deliver(at);
         }
         if self.now.as_millis().is_multiple_of(TICK.as_millis()) {
@@ -210,8 +269,29 @@ impl World {
                 self.keep(request, at.stored);
                 self.tell(Event::Moved { request, at });
             }
+            if self.foresight == Foresight::On
+                && self.now.as_millis().is_multiple_of(EVERY.as_millis())
+            {
+                self.foresee();
+            }
             self.transfer.tick(self.now);
             self.obey();
+        }
+    }
+
+    fn foresee(&mut self) {
+        for at in 0..self.peers.len() {
+            let (peer, link) = (&self.peers[at], &mut self.links[at]);
+            if !link.is_open {
+                continue;
+            }
+            let report = Some(Report { load: Some(peer.load(self.now)), memory: None });
+            let sight = Sight { rtt: Some(peer.rtt), packets: None, report };
+            let trust = link.outlook.look(self.now, Duration::ZERO, &sight).share;
+            if trust < 1.0 {
+                self.alarms[at].get_or_insert(self.now);
+            }
+            self.tell(Event::Foreseen { source: SourceId(at), trust });
         }
     }
 
@@ -232,6 +312,17 @@ impl World {
         } else if self.now >= dialled + DIAL_TIMEOUT {
             link.dialled = None;
             self.tell(Event::Unreachable { source });
+        }
+    }
+
+    fn say_goodbye(&mut self, at: usize) {
+        let Peer { rtt, manner: Manner::Drains { at: since, within }, .. } = self.peers[at] else {
+            return;
+        };
+        let link = &mut self.links[at];
+        if self.now >= since + rtt / 2 && !std::mem::replace(&mut link.has_told, true) {
+            let (source, until, after) = (SourceId(at), since + within, After::Gone);
+            self.tell(Event::Leaving { source, until, after });
         }
     }
 
@@ -267,6 +358,7 @@ impl World {
             if fresh > 0 {
                 let last = self.last.replace(now).unwrap_or(now);
                 self.gap = self.gap.max(now - last);
+                self.stalls.extend((now - last > STALL).then_some((last, now - last)));
             }
             if one.received() == one.bytes {
                 ended.push((*id, End::Done));
@@ -319,6 +411,10 @@ impl World {
                     if let Some(at) = holder.position(|holds| holds) {
                         self.end(at, request, End::Cancelled);
                     }
+                }
+                Order::Release(SourceId(at)) => {
+                    let peer = &mut self.peers[at];
+                    peer.manner = Manner::Killed { at: self.now + peer.rtt / 2, back: None };
                 }
                 Order::HangUp { source: SourceId(at), .. } => {
                     self.links[at].is_open = false;
