@@ -10,7 +10,7 @@ use catalog::permission::{NodeId, Permission};
 use catalog::size::ByteSize;
 use iroh::endpoint::{RecvStream, SendStream};
 
-use super::fixture::{Events, Files, Machine, draft, noise, reference};
+use super::fixture::{Events, Files, Machine, draft, noise, reference, stranger};
 use crate::delta;
 use crate::fetch::TransferProgress;
 use crate::publish::Published;
@@ -220,14 +220,7 @@ struct Patcher {
 
 impl Patcher {
     async fn serve(manner: Manner) -> Self {
-        let endpoint = iroh::Endpoint::builder(iroh::endpoint::presets::Minimal)
-            .alpns(vec![delta::ALPN.to_vec()])
-            .clear_ip_transports()
-            .bind_addr("127.0.0.1:0")
-            .unwrap()
-            .bind()
-            .await
-            .unwrap();
+        let endpoint = stranger(delta::ALPN).await;
         let id = NodeId::from_bytes(*endpoint.id().as_bytes());
         let patcher = Self { id, asked: Arc::default(), endpoint: endpoint.clone() };
         let asked = patcher.asked.clone();

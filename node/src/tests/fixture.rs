@@ -72,6 +72,18 @@ impl Machine {
     }
 }
 
+/// A peer on loopback that speaks one protocol and is no node of ours.
+pub(crate) async fn stranger(alpn: &[u8]) -> iroh::Endpoint {
+    iroh::Endpoint::builder(iroh::endpoint::presets::Minimal)
+        .alpns(vec![alpn.to_vec()])
+        .clear_ip_transports()
+        .bind_addr("127.0.0.1:0")
+        .unwrap()
+        .bind()
+        .await
+        .unwrap()
+}
+
 pub(crate) async fn open(dir: &Path) -> Node {
     open_as(config(dir)).await
 }

@@ -15,7 +15,7 @@ use iroh_blobs::provider::events::EventSender;
 use iroh_blobs::provider::{StreamPair, handle_get};
 use iroh_blobs::util::SendStream;
 
-use super::fixture::Machine;
+use super::fixture::{Machine, stranger};
 use crate::access;
 use crate::endpoint::remote;
 use crate::pace::{Pace, Paced};
@@ -49,14 +49,7 @@ pub(crate) struct Odd {
 impl Odd {
     /// Provides what `machine` has.
     pub(crate) async fn serve(machine: &Machine, manner: Manner) -> Self {
-        let endpoint = iroh::Endpoint::builder(iroh::endpoint::presets::Minimal)
-            .alpns(vec![access::ALPN.to_vec()])
-            .clear_ip_transports()
-            .bind_addr("127.0.0.1:0")
-            .unwrap()
-            .bind()
-            .await
-            .unwrap();
+        let endpoint = stranger(access::ALPN).await;
         let odd = Self {
             id: NodeId::from_bytes(*endpoint.id().as_bytes()),
             at: Arc::default(),
