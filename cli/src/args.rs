@@ -15,7 +15,7 @@ use clap::{Args, Parser, Subcommand};
 pub use administer::{
     ChangesArgs, CompletionsArgs, ConfigCommand, ConfigFileArgs, ConflictsArgs, DaemonCommand,
     DaemonStartArgs, DemoArgs, IndexCommand, KeyCommand, LimitsArgs, ManArgs, PeerCommand,
-    ProfileCommand, ResolveArgs, SyncArgs,
+    ProfileCommand, ResolveArgs, StatsArgs, SyncArgs,
 };
 pub use author::{
     ChannelArgs, ImportArgs, ImportCommand, InitArgs, LintArgs, NamedArgs, NewArgs, ProveArgs,
@@ -186,6 +186,8 @@ pub enum Command {
     },
     /// Show this node on one screen
     Status,
+    /// Show what this node gives and takes, and how well it does
+    Stats(StatsArgs),
     /// Check what commonly goes wrong, and say how to mend it
     Doctor,
     /// Read and change settings

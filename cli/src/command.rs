@@ -22,6 +22,7 @@ mod proof;
 mod publish;
 mod shell;
 mod state;
+mod stats;
 mod sync;
 mod upkeep;
 
@@ -76,6 +77,7 @@ fn with(session: &Session, command: Command) -> Result<(), Stop> {
         Command::Resolve(args) => conflict::resolve(session, args),
         Command::Index { command } => index::index(session, &command),
         Command::Status => upkeep::status(session),
+        Command::Stats(_) => stats::stats(session),
         Command::Peer { command } => peer::peer(session, &command),
         Command::Sync(args) => sync::sync(session, &args),
         Command::Changes(args) => sync::changes(session, &args),

@@ -24,4 +24,5 @@ pages! {
     proofs_are_checked_without_a_store: "proofs.md";
     a_publisher_that_contradicts_itself_waits_for_a_person: "conflicts.md";
     keys_are_kept_and_moved: "keys.md";
+    a_node_says_what_it_gives_and_takes: "stats.md";
 }

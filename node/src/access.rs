@@ -20,8 +20,10 @@ use iroh_blobs::provider::events::EventSender;
 use iroh_blobs::provider::{StreamPair, handle_get};
 use tracing::debug;
 
+use crate::account::Charged;
 use crate::blobs;
 use crate::endpoint::remote;
+use crate::meter::Count;
 use crate::node::Inner;
 use crate::pace::Paced;
 use crate::serve;
@@ -63,12 +65,15 @@ async fn answer(
         _ => None,
     };
     let (Some(request), Ok(blobs)) = (granted, node.blobs().await) else {
+        node.meter.add(Count::RequestsRefused, 1);
         send.reset(REFUSED.into()).ok();
         receive.stop(REFUSED.into()).ok();
         return;
     };
+    node.meter.add(Count::RequestsGranted, 1);
     let pace = node.upload.clone();
     let send = Paced { stream: send, pace, peer, class: Class::Normal, small: 0 };
+    let send = Charged { stream: send, account: node.account.clone(), peer };
     let pair = StreamPair::new(connection, receive, send, EventSender::DEFAULT);
     if let Err(error) = handle_get(pair, blobs.api().clone(), request).await {
         debug!("a transfer ended early: {error:#}");

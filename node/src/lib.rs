@@ -8,6 +8,7 @@
 #![recursion_limit = "256"]
 
 mod access;
+mod account;
 mod alike;
 pub mod announce;
 mod blobs;
@@ -32,6 +33,8 @@ pub mod install;
 mod line;
 mod links;
 mod lookup;
+mod meter;
+mod metrics;
 pub mod node;
 pub mod owner;
 mod pace;
@@ -52,6 +55,7 @@ pub mod shaping;
 mod shown;
 pub mod sources;
 pub mod state;
+pub mod stats;
 pub mod status;
 mod surroundings;
 pub mod sync;

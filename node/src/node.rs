@@ -28,6 +28,7 @@ use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use crate::access;
+use crate::account::Account;
 use crate::blobs::{Blobs, BlobsError};
 use crate::blocking::blocking;
 use crate::config::NodeConfig;
@@ -38,6 +39,7 @@ use crate::federation::Federation;
 use crate::fetch::claims::Claims;
 use crate::line::Line;
 use crate::links::Links;
+use crate::meter::Meter;
 use crate::pace::Pace;
 use crate::peers::LanNodes;
 use crate::protocol;
@@ -46,6 +48,7 @@ use crate::session;
 use crate::sessions::Sessions;
 use crate::shaping::Limits;
 use crate::shaping::policy::{Effect, Policy};
+use crate::stats::Sizes;
 use crate::turns::{Turns, Waiting};
 use crate::usage;
 
@@ -128,6 +131,12 @@ pub(crate) struct Inner {
     pub started: Instant,
     /// What is used here.
     pub counts: usage::Counts,
+    /// What peers were given, and gave.
+    pub account: Arc<Account>,
+    /// What happened since the node began.
+    pub meter: Arc<Meter>,
+    /// How large what is held is.
+    pub sizes: Sizes,
     /// Blobs that a crash tore.
     torn: Mutex<HashSet<Digest>>,
     identity: RwLock<Option<Arc<Identity>>>,
@@ -163,6 +172,7 @@ impl NodeBuilder {
         };
         let store = open_store(&config.store_dir()).await?;
         let line = Arc::new(Line::new(config.policy().clone()));
+        let meter: Arc<Meter> = Arc::default();
         let inner = Inner {
             id: endpoint::node_id(&key),
             key,
@@ -184,6 +194,9 @@ impl NodeBuilder {
             stop: CancellationToken::new(),
             started: Instant::now(),
             counts: usage::Counts::open(config.usage_path(), config.counts_usage()),
+            account: Arc::new(Account::new(meter.clone())),
+            meter,
+            sizes: Sizes::default(),
             torn: Mutex::default(),
             identity: RwLock::new(identity),
             profile: OnceLock::new(),

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::blocking::blocking;
 use crate::endpoint::remote;
 use crate::links::Link;
+use crate::meter::Count;
 use crate::node::{Inner, Node, now};
 use crate::protocol::exchange;
 use crate::protocol::frame::{self, FrameError};
@@ -253,6 +254,19 @@ impl Inner {
         let began = Instant::now();
         let candidate = self.candidate(&node)?;
         let link = talk::link(self, node, &candidate.addrs).await?;
+        let pulled = self.pull_over(&link, node, wish, occasion).await;
+        // Who is out of reach is no failure of a sync: none began.
+        self.meter.add(if pulled.is_ok() { Count::SyncsDone } else { Count::SyncsFailed }, 1);
+        Ok(SyncReport::of(node, &pulled?, began.elapsed()))
+    }
+
+    async fn pull_over(
+        self: &Arc<Self>,
+        link: &Link,
+        node: NodeId,
+        wish: &SyncWish,
+        occasion: Occasion,
+    ) -> Result<Sum, LinkError> {
         let theirs = link.state();
         let cursor = self.cursor_on(&node)?;
         let pinned = self.pinned_publishers()?;
@@ -266,13 +280,13 @@ impl Inner {
         let mut sum = Sum::default();
         let mut done = Ok(());
         for step in steps {
-            done = self.exchange(&link, step, &theirs, &mut sum).await;
+            done = self.exchange(link, step, &theirs, &mut sum).await;
             if done.is_err() {
                 break;
             }
         }
         if done.is_ok() && compared && wish.strategy != Strategy::Selective {
-            done = self.ask_to_show(&link, &mut sum).await;
+            done = self.ask_to_show(link, &mut sum).await;
         }
         if sum.report.new > 0 {
             self.changed();
@@ -283,9 +297,9 @@ impl Inner {
         }
         let due = |since| since >= self.config.interval() / 2;
         if occasion == Occasion::Asked || link.since_registers().is_none_or(due) {
-            self.exchange_registers(&link, &mut sum).await?;
+            self.exchange_registers(link, &mut sum).await?;
         }
-        Ok(SyncReport::of(node, &sum, began.elapsed()))
+        Ok(sum)
     }
 
     fn cursor_on(&self, node: &NodeId) -> Result<Option<PeerCursor>, StoreError> {

@@ -13,4 +13,5 @@ mod records;
 mod registers;
 mod sessions;
 mod sources;
+mod stats;
 mod upkeep;

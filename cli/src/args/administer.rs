@@ -278,6 +278,16 @@ pub struct ConfigFileArgs {
     pub project: bool,
 }
 
+/// `catalog stats`
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    catalog stats\n  \
+    catalog stats --format plain | grep ^shared\n  \
+    curl -s --unix-socket $CATALOG_HOME/run/control.sock http://catalog/metrics\n\n\
+    A running node says the same, and more, at /metrics of its control socket, as text for\n\
+    Prometheus. Over HTTP (`daemon.http`) that takes the token, as everything else there does.")]
+pub struct StatsArgs {}
+
 /// `catalog conflicts`
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \

@@ -35,7 +35,7 @@ pub use limits::{Direction, Limits, LineUse};
 pub use peers::{Keys, PeerAdd, PeerList, PeerPing, PeerRemove, PeerTicket, Trust, Untrust};
 pub use proof::Prove;
 pub use sync::{Changes, PeerFreshness, Sync, Synced};
-pub use upkeep::{Doctor, Gc, IndexRebuild, Served, Status, Stop, Verify};
+pub use upkeep::{Doctor, Gc, IndexRebuild, Served, Stats, Status, Stop, Verify};
 
 use super::blame::Blame;
 use super::code::Code;

@@ -6,15 +6,17 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
 
+use super::blame::Blame;
 use super::code::{Code, Exit};
 use super::failure::Failure;
 use super::requests::{self as ask, Answer, AnswerAtLength, Request};
 use super::serve::Http;
 use super::{API_VERSION, stream};
 use crate::Node;
+use crate::metrics;
 
 /// What every answer is made from.
 #[derive(Clone)]
@@ -53,6 +55,7 @@ pub(super) fn router(node: Node, stop: CancellationToken, http: Option<Http>) ->
         .short::<ask::Untrust>()
         .short::<ask::Gc>()
         .short::<ask::Limits>()
+        .short::<ask::Stats>()
         .short::<ask::Status>()
         .short::<ask::Doctor>()
         .long::<ask::SearchLive>()
@@ -67,6 +70,8 @@ pub(super) fn router(node: Node, stop: CancellationToken, http: Option<Http>) ->
         .route(&path(ask::Cat::NAME), post(cat))
         .route(&path(ask::Stop::NAME), post(end))
         .route(&path(ask::Served::NAME), post(served))
+        // Where everybody who collects metrics looks for them.
+        .route("/metrics", get(measured))
         .with_state(Site { node, stop, http })
 }
 
@@ -115,6 +120,11 @@ async fn cat(State(site): State<Site>, body: Bytes) -> Result<Response, Failure>
 
 async fn served(State(site): State<Site>) -> Result<Response, Failure> {
     written(&site.http)
+}
+
+async fn measured(State(site): State<Site>) -> Result<Response, Failure> {
+    let stats = site.node.stats().await.map_err(|error| error.blame())?;
+    Ok(of_type(metrics::MEDIA_TYPE, metrics::text(&site.node, &stats).into()))
 }
 
 async fn end(State(site): State<Site>) -> Result<Response, Failure> {

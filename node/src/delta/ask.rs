@@ -193,11 +193,12 @@ impl Peer {
         let _turn = one_at_a_time.acquire().await;
         let old = to.blobs.bytes(&twin.old_digest, FILE_BYTES_MAX).await;
         let old = old.map_err(|_| AskError::Store)?;
-        let (digest, size) = (twin.digest, twin.size);
+        let (digest, size, bytes) = (twin.digest, twin.size, patch.len() as u64);
         let new = blocking(move || {
             patch::apply(&old, &patch, size).filter(|new| Digest::of(new) == digest)
         });
         let new = new.await.ok_or(AskError::Wrong)?;
+        to.tally.received(id, bytes);
         to.writer.import_many(vec![new.into()]).await.map_err(|_| AskError::Store)
     }
 

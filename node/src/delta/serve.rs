@@ -93,6 +93,7 @@ async fn reply(
             for chunk in patch.chunks(CHUNK_BYTES_MAX as usize) {
                 node.upload.pass(peer, Class::Normal, chunk.len() as u64).await;
                 timeout(TAKING_TIMEOUT, send.write_all(chunk)).await.ok()?.ok()?;
+                node.account.sent(peer, chunk.len() as u64);
             }
             Some(())
         }

@@ -15,6 +15,7 @@ use tracing::debug;
 
 use crate::blocking::blocking;
 use crate::links::Link;
+use crate::meter::Count;
 use crate::node::Inner;
 use crate::protocol::frame::{self, FrameError};
 use crate::protocol::message::{Request, TalkError, VERSION_SEARCH};
@@ -96,8 +97,10 @@ impl Inner {
         let (key, heads) = (CacheKey::of(question, reach, VERSION_SEARCH), heads(targets));
         let remembered = self.federation.memory().cache.get(self.uptime(), key, heads);
         let Some(known) = remembered else {
+            self.meter.add(Count::SearchesAsked, 1);
             return self.ask_anew(question, ours, (targets, reach), within, news).await;
         };
+        self.meter.add(Count::SearchesRemembered, 1);
         if known.stale && self.federation.refreshing.insert(key) {
             let (inner, question, ours) = (self.clone(), question.clone(), ours.clone());
             let targets = targets.to_vec();

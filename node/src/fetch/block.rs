@@ -206,7 +206,8 @@ mod tests {
         let writer = from.writer().await;
         writer.import_many(vec![content.into()]).await.unwrap();
 
-        let gauge = Gauge::new(Tally::new(Arc::new(|_| ())));
+        let nobody = catalog::permission::NodeId::from_bytes([1; 32]);
+        let gauge = Gauge::new(Tally::new(Arc::new(|_| ())), nobody);
         let open = Open::new(&to, digest, NonZeroU64::new(size).unwrap()).await.unwrap();
         let (writer, begun) = (to.writer().await, Begun::default());
         let requests = 8;

@@ -22,6 +22,7 @@ use crate::blocking::blocking;
 use crate::delta::{self, Base, Twin};
 use crate::disk;
 use crate::lookup::Chosen;
+use crate::meter::Count;
 use crate::node::{Inner, now};
 use crate::shaping::Class;
 use crate::topology::Strategy;
@@ -105,7 +106,7 @@ pub(crate) async fn bring(
     if !was_whole {
         hold(node, variant.root, HoldReason::Partial).await?;
     }
-    let tally = Tally::paced(progress.clone(), node.line.download.clone(), want.class);
+    let tally = Tally::of_node(progress.clone(), node.clone(), want.class);
     let mut session = None;
 
     let Head { tree, news } = head(node, want, blobs, &tally, &mut session).await?;
@@ -114,7 +115,10 @@ pub(crate) async fn bring(
     let total: ByteSize = selected.iter().map(|file| ByteSize::bytes(file.size)).sum();
     let mut missing = missing(blobs, want, &selected).await?;
     let missing_bytes = bytes(&missing);
-    tally.expect(total.as_u64(), total.as_u64().saturating_sub(missing_bytes));
+    let here_bytes = total.as_u64().saturating_sub(missing_bytes);
+    tally.expect(total.as_u64(), here_bytes);
+    node.meter.add(Count::WantedBytes, total.as_u64());
+    node.meter.add(Count::WantedBytesHere, here_bytes);
 
     if !missing.is_empty() {
         check_room(node, blobs, ByteSize::bytes(missing_bytes))?;

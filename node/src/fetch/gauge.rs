@@ -15,15 +15,18 @@ pub(crate) struct Gauge {
     received: AtomicU64,
     stored: AtomicU64,
     is_writing: AtomicBool,
+    /// Who is asked.
+    provider: NodeId,
     tally: Arc<Tally>,
 }
 
 impl Gauge {
-    pub(crate) fn new(tally: Arc<Tally>) -> Self {
+    pub(crate) fn new(tally: Arc<Tally>, provider: NodeId) -> Self {
         Self {
             received: AtomicU64::new(0),
             stored: AtomicU64::new(0),
             is_writing: AtomicBool::new(false),
+            provider,
             tally,
         }
     }
@@ -32,6 +35,7 @@ impl Gauge {
     pub(crate) fn received(&self, content: usize) {
         self.received.fetch_add(content as u64, Ordering::Relaxed);
         self.tally.moved(content as u64);
+        self.tally.received(self.provider, content as u64);
     }
 
     /// So many bytes came that are not content: sizes and proofs.
@@ -53,9 +57,9 @@ impl Gauge {
         done
     }
 
-    /// Waits until so many bytes may come from a peer, which is not to blame for that.
-    pub(crate) async fn pass(&self, peer: NodeId, content: usize) {
-        self.writing(self.tally.pass(peer, content as u64)).await;
+    /// Waits until so many bytes may come from the provider, which is not to blame for that.
+    pub(crate) async fn pass(&self, content: usize) {
+        self.writing(self.tally.pass(self.provider, content as u64)).await;
     }
 
     /// Counts the delays of a connection in while the request runs.

@@ -22,7 +22,6 @@ use super::block::{Begun, Block, Open, PARENT_BYTES};
 use super::gauge::Gauge;
 use super::job::{Job, SmallFile};
 use crate::blobs::{Blobs, BlobsError, Writer, hash};
-use crate::endpoint::remote;
 
 /// Small files are written in blocks of this size: few writes, and little to lose in a crash.
 const BLOCK_BYTES: usize = 256 << 10;
@@ -224,7 +223,7 @@ impl Provider {
             content = rest;
             let item = item.map_err(decode)?;
             if let BaoContentItem::Leaf(leaf) = &item {
-                self.pass(leaf.data.len(), work).await?;
+                Self::pass(leaf.data.len(), work).await?;
             }
             block.push(item).await?;
         }
@@ -233,8 +232,8 @@ impl Provider {
 
     /// Waits until so many bytes may come. What is not read is not sent for long: the transport
     /// lets a sender run ahead by its window only.
-    async fn pass(&self, bytes: usize, work: &Work) -> Result<(), ProviderError> {
-        work.unless_cancelled(work.gauge.pass(remote(&self.0), bytes)).await
+    async fn pass(bytes: usize, work: &Work) -> Result<(), ProviderError> {
+        work.unless_cancelled(work.gauge.pass(bytes)).await
     }
 
     /// Opens a stream and sends the request.
@@ -264,7 +263,7 @@ impl Provider {
                     content = rest;
                     match item.map_err(decode)? {
                         BaoContentItem::Leaf(leaf) => {
-                            self.pass(leaf.data.len(), work).await?;
+                            Self::pass(leaf.data.len(), work).await?;
                             work.gauge.received(leaf.data.len());
                             bytes.extend_from_slice(&leaf.data);
                         }

@@ -276,7 +276,7 @@ impl Session {
 
     fn ask(&mut self, request: RequestId, source: SourceId, unit: UnitId, from: u64) {
         let work = Arc::new(Work {
-            gauge: Gauge::new(self.tally.clone()),
+            gauge: Gauge::new(self.tally.clone(), self.sources[source.0].candidate.node),
             cancelled: CancellationToken::new(),
         });
         self.requests.insert(request, Running { source, work: work.clone() });

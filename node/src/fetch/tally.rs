@@ -8,7 +8,8 @@ use catalog::permission::NodeId;
 use iroh::endpoint::Connection;
 
 use super::{OnProgress, TransferProgress};
-use crate::pace::{InUse, Pace};
+use crate::node::Inner;
+use crate::pace::InUse;
 use crate::shaping::Class;
 
 /// The shortest time between two reports.
@@ -25,8 +26,8 @@ pub(crate) struct Tally {
     /// When the last report was made.
     reported_ms: AtomicU64,
     on: OnProgress,
-    /// What holds back that which arrives.
-    pace: Option<(Arc<Pace>, Class)>,
+    /// Who holds back what arrives and keeps account of it, and how urgent it is.
+    node: Option<(Arc<Inner>, Class)>,
 }
 
 impl Tally {
@@ -34,12 +35,12 @@ impl Tally {
         Arc::new(Self::of(on, None))
     }
 
-    /// The counts of a fetch that is so urgent and keeps to the pace.
-    pub(crate) fn paced(on: OnProgress, pace: Arc<Pace>, class: Class) -> Arc<Self> {
-        Arc::new(Self::of(on, Some((pace, class))))
+    /// The counts of a fetch of this node that is so urgent.
+    pub(crate) fn of_node(on: OnProgress, node: Arc<Inner>, class: Class) -> Arc<Self> {
+        Arc::new(Self::of(on, Some((node, class))))
     }
 
-    fn of(on: OnProgress, pace: Option<(Arc<Pace>, Class)>) -> Self {
+    fn of(on: OnProgress, node: Option<(Arc<Inner>, Class)>) -> Self {
         Self {
             began: Instant::now(),
             providers: AtomicUsize::new(0),
@@ -48,20 +49,20 @@ impl Tally {
             moved: AtomicU64::new(0),
             reported_ms: AtomicU64::new(0),
             on,
-            pace,
+            node,
         }
     }
 
     /// Waits until so many bytes may come from a peer.
     pub(crate) async fn pass(&self, peer: NodeId, bytes: u64) {
-        if let Some((pace, class)) = &self.pace {
-            pace.pass(peer, *class, bytes).await;
+        if let Some((node, class)) = &self.node {
+            node.line.download.pass(peer, *class, bytes).await;
         }
     }
 
     /// Counts the delays of a connection in while something comes over it.
     pub(crate) fn uses(&self, connection: &Connection) -> Option<InUse> {
-        self.pace.as_ref().map(|(pace, _)| pace.uses(connection))
+        self.node.as_ref().map(|(node, _)| node.line.download.uses(connection))
     }
 
     /// Says how much is wanted and how much of it is here already.
@@ -106,6 +107,13 @@ impl Tally {
                 .is_ok()
         {
             self.report();
+        }
+    }
+
+    /// So many bytes that were asked for came from a peer and were verified.
+    pub(crate) fn received(&self, peer: NodeId, bytes: u64) {
+        if let Some((node, _)) = &self.node {
+            node.account.received(peer, bytes);
         }
     }
 

@@ -99,7 +99,8 @@ async fn a_provider_that_sends_wrong_bytes_is_dropped_and_the_other_finishes() {
 async fn ask(asker: &Machine, server: &Machine, root: Digest, tree: Digest) -> Result<(), String> {
     let net = asker.node.0.net().await.unwrap();
     let connection = net.dial(server.node.id(), &server.node.addrs(), access::ALPN).await.unwrap();
-    let gauge = Gauge::new(Tally::new(Arc::new(|_| ())));
+    let gauge =
+        Gauge::new(Tally::new(Arc::new(|_| ())), catalog::permission::NodeId::from_bytes([1; 32]));
     let work = Work { gauge, cancelled: Default::default() };
     match Provider(connection).head(root, tree, 32 * 5, 1 << 20, &work).await {
         Ok(_) => Ok(()),

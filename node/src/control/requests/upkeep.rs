@@ -10,6 +10,7 @@ use super::{Answer, AnswerAtLength, LongRequest, Request};
 use crate::Node;
 use crate::gc::GcReport;
 use crate::reindex::{IndexProgress, Rebuilt};
+use crate::stats;
 use crate::status::{self, Checkup};
 use crate::verify::{VerifyProgress, VerifyReport};
 
@@ -91,6 +92,21 @@ impl Answer for Status {
         let status = node.status().await.map_err(|error| error.blame())?;
         node.remember_root(status.catalog_root).await.map_err(|error| error.blame())?;
         Ok(status)
+    }
+}
+
+/// Says what the node gives and takes.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Stats {}
+
+impl Request for Stats {
+    const NAME: &'static str = "stats";
+    type Reply = stats::Stats;
+}
+
+impl Answer for Stats {
+    async fn answer(self, node: &Node) -> Result<stats::Stats, Failure> {
+        node.stats().await.map_err(|error| error.blame())
     }
 }
 
