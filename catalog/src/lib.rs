@@ -51,7 +51,7 @@ pub use item::ItemId;
 pub use manifest::{Finding, Manifest};
 pub use name::{ChannelName, NodeName, PackageName, Petname, Region, VariantId};
 pub use path::TreePath;
-pub use permission::{NodeId, Permission, Reader};
+pub use permission::{NodeId, Permission, Reader, Scope, may_read};
 pub use profile::Profile;
 pub use reference::Reference;
 pub use register::{Register, SealedRegister};

@@ -1,6 +1,7 @@
-//! Decides who may read a release: everybody, or the nodes that its publisher lists.
+//! Decides who may read a release, in one place for every kind of request: [`may_read`].
 //!
-//! In: the [`Permission`] that a release signs and the [`Reader`] that asks. Out: yes or no.
+//! In: the [`Permission`] that a release signs, the [`Word`]s that its publisher signed about the
+//! one who asks since, the [`Reader`] and the time. Out: yes or no.
 //!
 //! Guarantees: a permission that this version does not know is refused when it is read, never
 //! taken for public. Not here: asking on every request and answering "denied" and "absent" alike
@@ -11,6 +12,14 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::cbor::{CodecError, Fields, Map, Value};
+
+mod decision;
+mod scope;
+#[cfg(test)]
+mod tests;
+
+pub use decision::{Word, may_read};
+pub use scope::{PackagePattern, Scope, ScopeError};
 
 /// The most nodes that one release may list.
 pub const NODES_MAX: usize = 1024;
@@ -87,8 +96,16 @@ pub enum Permission {
     /// Everybody.
     #[default]
     Public,
-    /// These nodes, and whoever holds the store it lies in.
+    /// Nobody but the publisher, until it grants it to somebody.
+    Private,
+    /// These nodes, and those it is granted to.
     Restricted(BTreeSet<NodeId>),
+    /// The publisher's friends, and those it is granted to.
+    Friends,
+    /// Everybody, and who fetches it does so under a key that is used once and keeps no count.
+    Anonymous,
+    /// Everybody; it is installed only where enough publishers that are trusted there attest it.
+    Verified,
 }
 
 /// Somebody who asks for a release.
@@ -101,16 +118,32 @@ pub enum Reader {
 }
 
 impl Permission {
-    /// How it stands in a release: `{"kind": "public"}`, or with the nodes ascending.
+    /// Whether everybody may read what carries this permission, and know that it exists.
+    pub const fn is_open(&self) -> bool {
+        match self {
+            Self::Public | Self::Anonymous | Self::Verified => true,
+            Self::Private | Self::Restricted(_) | Self::Friends => false,
+        }
+    }
+
+    /// The word that stands in releases and manifests.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Private => "private",
+            Self::Restricted(_) => "restricted",
+            Self::Friends => "friends",
+            Self::Anonymous => "anonymous",
+            Self::Verified => "verified",
+        }
+    }
+
+    /// How it stands in a release: `{"kind": "public"}`; a restricted one has the nodes, ascending.
     pub(crate) fn to_value(&self) -> Value {
         let mut map = Map::new();
-        match self {
-            Self::Public => map.insert("kind", "public"),
-            Self::Restricted(nodes) => {
-                map.insert("kind", "restricted");
-                let nodes = nodes.iter().map(|node| Value::from(node.0.as_slice()));
-                map.insert("nodes", nodes.collect::<Value>());
-            }
+        map.insert("kind", self.as_str());
+        if let Self::Restricted(nodes) = self {
+            map.insert(NODES, write_nodes(nodes));
         }
         Value::Map(map)
     }
@@ -118,43 +151,45 @@ impl Permission {
     /// Reads what [`to_value`](Self::to_value) wrote.
     pub(crate) fn from_value(map: Map) -> Result<Self, CodecError> {
         let mut fields = Fields::of(Value::Map(map))?;
-        let permission = match fields.text("kind")?.as_str() {
-            "public" if fields.array_opt("nodes")?.is_none() => Self::Public,
-            "public" => return Err(CodecError::invalid("nodes", "everybody may read it")),
-            "restricted" => Self::Restricted(read_nodes(fields.array("nodes")?)?),
+        let kind = fields.text("kind")?;
+        let permission = match kind.as_str() {
+            "public" => Self::Public,
+            "private" => Self::Private,
+            "restricted" => Self::Restricted(read_nodes(fields.array(NODES)?, NODES_MAX)?),
+            "friends" => Self::Friends,
+            "anonymous" => Self::Anonymous,
+            "verified" => Self::Verified,
             _ => return Err(CodecError::invalid("permission", "a kind unknown to this version")),
         };
+        if fields.array_opt(NODES)?.is_some() {
+            return Err(CodecError::invalid(NODES, format!("{kind} names nobody")));
+        }
         fields.finish()?;
         Ok(permission)
     }
-
-    /// Whether `who` may read what carries this permission.
-    pub fn may_read(&self, who: Reader) -> bool {
-        match (self, who) {
-            (Self::Public, _) | (_, Reader::Local) => true,
-            (Self::Restricted(nodes), Reader::Node(node)) => nodes.contains(&node),
-        }
-    }
 }
 
-fn read_nodes(items: Vec<Value>) -> Result<BTreeSet<NodeId>, CodecError> {
-    const FIELD: &str = "nodes";
-    if items.len() > NODES_MAX {
-        let reason = format!("{} nodes, at most {NODES_MAX}", items.len());
-        return Err(CodecError::invalid(FIELD, reason));
+const NODES: &str = "nodes";
+
+/// Nodes as a statement lists them: ascending.
+pub(crate) fn write_nodes(nodes: &BTreeSet<NodeId>) -> Value {
+    nodes.iter().map(|node| Value::from(node.0.as_slice())).collect()
+}
+
+/// Reads what [`write_nodes`] wrote: at most `max` nodes.
+pub(crate) fn read_nodes(items: Vec<Value>, max: usize) -> Result<BTreeSet<NodeId>, CodecError> {
+    if items.len() > max {
+        return Err(CodecError::invalid(NODES, format!("{} nodes, at most {max}", items.len())));
     }
     let mut nodes = BTreeSet::new();
     for item in items {
-        let wrong = CodecError::WrongType { field: FIELD, expected: "a list of 32 bytes each" };
+        let wrong = CodecError::WrongType { field: NODES, expected: "a list of 32 bytes each" };
         let Value::Bytes(bytes) = item else { return Err(wrong) };
         let node = NodeId(bytes.try_into().map_err(|_| wrong)?);
         if nodes.last().is_some_and(|last| *last >= node) {
-            return Err(CodecError::invalid(FIELD, "not ascending, or one is listed twice"));
+            return Err(CodecError::invalid(NODES, "not ascending, or one is listed twice"));
         }
         nodes.insert(node);
     }
     Ok(nodes)
 }
-
-#[cfg(test)]
-mod tests;

@@ -17,20 +17,24 @@ use crate::digest::{Digest, DigestError};
 use crate::identity::Inception;
 use crate::release::Release;
 
+mod attestation;
 pub(crate) mod body;
 mod channel;
 mod envelope;
 mod equivocation;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod grant;
 #[cfg(test)]
 mod tests;
 mod yank;
 
+pub use attestation::Attestation;
 pub use body::BodyError;
 pub use channel::ChannelMove;
 pub use envelope::{EnvelopeError, OpenError, SealedStatement, StatementHeader};
 pub use equivocation::{Equivocation, Placed};
+pub use grant::{GRANT_NODES_MAX, Grant};
 pub use yank::Yank;
 
 /// The most bytes of a statement's body: a release with every variant takes a tenth of it.
@@ -99,11 +103,16 @@ pub enum StatementKind {
     Channel,
     /// A version is withdrawn, or restored.
     Yank,
+    /// Nodes may read what not everybody may, or may not any more.
+    Grant,
+    /// Somebody vouches for a release, or does not any more.
+    Attestation,
 }
 
 impl StatementKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Inception, Self::Release, Self::Channel, Self::Yank];
+    pub const ALL: [Self; 6] =
+        [Self::Inception, Self::Release, Self::Channel, Self::Yank, Self::Grant, Self::Attestation];
 
     /// The word that stands in envelopes and in what is signed.
     pub const fn as_str(self) -> &'static str {
@@ -112,6 +121,8 @@ impl StatementKind {
             Self::Release => "release",
             Self::Channel => "channel",
             Self::Yank => "yank",
+            Self::Grant => "grant",
+            Self::Attestation => "attestation",
         }
     }
 
@@ -139,6 +150,10 @@ pub enum Statement {
     Channel(ChannelMove),
     /// A version is withdrawn, or restored.
     Yank(Yank),
+    /// Nodes may read what not everybody may, or may not any more.
+    Grant(Grant),
+    /// Somebody vouches for a release, or does not any more.
+    Attestation(Attestation),
 }
 
 impl Statement {
@@ -149,6 +164,8 @@ impl Statement {
             Self::Release(_) => StatementKind::Release,
             Self::Channel(_) => StatementKind::Channel,
             Self::Yank(_) => StatementKind::Yank,
+            Self::Grant(_) => StatementKind::Grant,
+            Self::Attestation(_) => StatementKind::Attestation,
         }
     }
 
@@ -159,6 +176,8 @@ impl Statement {
             Self::Release(release) => (release.publisher, release.seq, release.time),
             Self::Channel(moved) => (moved.publisher, moved.seq, moved.time),
             Self::Yank(yank) => (yank.publisher, yank.seq, yank.time),
+            Self::Grant(grant) => (grant.publisher, grant.seq, grant.time),
+            Self::Attestation(made) => (made.publisher, made.seq, made.time),
         };
         StatementHeader { publisher, seq, time }
     }
@@ -173,6 +192,8 @@ impl Statement {
             Self::Release(release) => release.encode(),
             Self::Channel(moved) => moved.encode(),
             Self::Yank(yank) => yank.encode(),
+            Self::Grant(grant) => grant.encode(),
+            Self::Attestation(made) => made.encode(),
         }
     }
 
@@ -186,6 +207,8 @@ impl Statement {
             StatementKind::Release => Self::Release(Release::decode(body)?),
             StatementKind::Channel => Self::Channel(ChannelMove::decode(body)?),
             StatementKind::Yank => Self::Yank(Yank::decode(body)?),
+            StatementKind::Grant => Self::Grant(Grant::decode(body)?),
+            StatementKind::Attestation => Self::Attestation(Attestation::decode(body)?),
         })
     }
 }

@@ -18,8 +18,8 @@ pub use administer::{
     ProfileCommand, ResolveArgs, StatsArgs, SyncArgs,
 };
 pub use author::{
-    ChannelArgs, ImportArgs, ImportCommand, InitArgs, LintArgs, NamedArgs, NewArgs, ProveArgs,
-    PublishArgs, YankArgs,
+    AttestArgs, ChannelArgs, GrantArgs, GrantsArgs, ImportArgs, ImportCommand, InitArgs, LintArgs,
+    NamedArgs, NewArgs, ProveArgs, PublishArgs, ReadersArgs, RevokeArgs, YankArgs,
 };
 pub use consume::{
     CatArgs, ChoiceArgs, ExplainArgs, FetchArgs, GcArgs, InfoArgs, InstallArgs, ListArgs, PathArgs,
@@ -107,6 +107,14 @@ pub enum Command {
     Yank(YankArgs),
     /// Point a channel such as `stable` at a version
     Channel(ChannelArgs),
+    /// Let other nodes read releases of yours that are not for everybody
+    Grant(GrantArgs),
+    /// Do not let nodes read any more what you publish and send from now on
+    Revoke(RevokeArgs),
+    /// List who may read what, and who may not any more
+    Grants(GrantsArgs),
+    /// Vouch for a release of another publisher, or take that back
+    Attest(AttestArgs),
     /// Write a proof that a release was signed, for people without a store
     Prove(ProveArgs),
     /// Publish packages of another family: npm, wheels or plain folders

@@ -8,6 +8,7 @@ mod explain;
 mod facets;
 mod fetch;
 mod find;
+mod grant;
 mod import;
 mod index;
 mod init;
@@ -57,6 +58,10 @@ fn with(session: &Session, command: Command) -> Result<(), Stop> {
         Command::Publish(args) => publish::publish(session, &args),
         Command::Yank(args) => state::yank(session, &args),
         Command::Channel(args) => state::channel(session, &args),
+        Command::Grant(args) => grant::grant(session, args),
+        Command::Revoke(args) => grant::revoke(session, args),
+        Command::Grants(_) => grant::list(session),
+        Command::Attest(args) => grant::attest(session, args),
         Command::Prove(args) => proof::prove(session, &args),
         Command::Import(args) => import::import(session, &args),
         Command::Search(args) => find::search(session, &args),

@@ -81,6 +81,9 @@ impl Session {
         if let Some(file) = self.settings.text("transfer.features") {
             config = config.log_features(file.into());
         }
+        if let Some(count) = self.settings.parsed::<u8>("install.attestations") {
+            config = config.want_attestations(count.into());
+        }
         let config = config.use_line(self.policy()).patches(self.settings.is_on("node.patches"));
         let config = config.count_usage(self.settings.is_on("usage.count"));
         let config = config.announce(self.settings.is_on("node.announce"));

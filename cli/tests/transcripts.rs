@@ -25,4 +25,5 @@ pages! {
     a_publisher_that_contradicts_itself_waits_for_a_person: "conflicts.md";
     keys_are_kept_and_moved: "keys.md";
     a_node_says_what_it_gives_and_takes: "stats.md";
+    who_may_read_is_said_by_the_publisher: "permissions.md";
 }

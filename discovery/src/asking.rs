@@ -61,7 +61,7 @@ impl Index {
     pub fn answer(
         &self,
         question: &Question,
-        may_read: impl Fn(&Release) -> bool,
+        mut may_read: impl FnMut(&Release) -> bool,
     ) -> Result<Response, IndexError> {
         let parts = question.parts();
         let filters = Filters {

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use catalog::permission::Permission;
 use catalog::release::{PackageId, Release, ReleaseError, ReleaseId};
 use catalog::{Dependency, Digest, Variant};
 
@@ -70,7 +69,7 @@ impl Doc {
                 .collect(),
             size: size(release),
             time: release.time.as_millis(),
-            restricted: release.permission != Permission::Public,
+            restricted: !release.permission.is_open(),
             texts: Texts::of(release),
             release: *id.as_bytes(),
             record: short.encode()?,

@@ -143,7 +143,10 @@ fn touched(item: &ChangeItem) -> Option<PackageId> {
     match Statement::decode(sealed.kind(), sealed.body()).ok()? {
         Statement::Release(release) => Some(release.package()),
         Statement::Yank(yank) => Some(PackageId { publisher: yank.publisher, name: yank.name }),
-        Statement::Inception(_) | Statement::Channel(_) => None,
+        Statement::Inception(_)
+        | Statement::Channel(_)
+        | Statement::Grant(_)
+        | Statement::Attestation(_) => None,
     }
 }
 

@@ -12,19 +12,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use catalog::digest::Digest;
-use catalog::permission::{NodeId, Reader};
+use catalog::permission::{NodeId, Permission, Reader};
 use catalog::store::{HoldReason, StoreError};
 use iroh::endpoint::{Connection, RecvStream, SendStream};
 use iroh_blobs::protocol::Request;
 use iroh_blobs::provider::events::EventSender;
 use iroh_blobs::provider::{StreamPair, handle_get};
+use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
 use crate::account::Charged;
 use crate::blobs;
 use crate::endpoint::remote;
 use crate::meter::Count;
-use crate::node::Inner;
+use crate::node::{Inner, now};
 use crate::pace::Paced;
 use crate::serve;
 use crate::shaping::Class;
@@ -36,6 +37,9 @@ pub(crate) const ALPN: &[u8] = iroh_blobs::ALPN;
 const STREAMS_AT_ONCE: usize = 16;
 /// A request that takes longer to arrive is given up.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// A refusal leaves so long after its question came, whatever was looked up for it: how long that
+/// took would tell what is here.
+const REFUSAL_AFTER: Duration = Duration::from_millis(5);
 /// The code of a refusal, whatever its reason.
 const REFUSED: u32 = 3;
 
@@ -60,12 +64,14 @@ async fn answer(
         // Pushing, observing and asking for blobs one by one are not offered at all.
         _ => None,
     };
+    let came = Instant::now();
     let granted = match request {
         Some(request) if may_have(&node, peer, &blobs::digest(&request.hash)) => Some(request),
         _ => None,
     };
     let (Some(request), Ok(blobs)) = (granted, node.blobs().await) else {
         node.meter.add(Count::RequestsRefused, 1);
+        sleep_until(came + REFUSAL_AFTER).await;
         send.reset(REFUSED.into()).ok();
         receive.stop(REFUSED.into()).ok();
         return;
@@ -88,10 +94,21 @@ pub(crate) fn may_have(node: &Inner, peer: NodeId, root: &Digest) -> bool {
     matches!((readable, whole), (Ok(true), Ok(true)))
 }
 
+/// Whether a content is to be fetched without a trace: a release that says so names it.
+pub(crate) fn is_anonymous(node: &Inner, root: &Digest) -> Result<bool, StoreError> {
+    for (id, _) in node.store.release_of_root(root)? {
+        let release = node.store.release(&id)?;
+        if release.is_some_and(|release| release.permission == Permission::Anonymous) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 fn is_readable(node: &Inner, reader: Reader, root: &Digest) -> Result<bool, StoreError> {
     for (id, _) in node.store.release_of_root(root)? {
         if let Some(release) = node.store.release(&id)?
-            && release.permission.may_read(reader)
+            && node.store.may_read(reader, &release, now())?
         {
             return Ok(true);
         }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::blocking::blocking;
 use crate::node::Node;
+use crate::shown;
 
 /// Our name among the followers of a store: its rows are the roots that people were shown.
 const ROOTS: &str = "roots";
@@ -82,6 +83,10 @@ pub enum ChangeKind {
     Channel,
     /// A release was withdrawn, or is good again.
     Yank,
+    /// Nodes may read something, or may not any more.
+    Grant,
+    /// Somebody vouches for a release, or does not any more.
+    Attestation,
     /// A log grew.
     Head,
     /// A statement that this node may not read.
@@ -179,6 +184,13 @@ fn statement(store: &catalog::Store, sealed: &SealedStatement) -> Result<ChangeI
         ),
         Statement::Yank(yank) => {
             (ChangeKind::Yank, Some(named(&yank.name, yank.version.to_string())?))
+        }
+        Statement::Grant(grant) => (ChangeKind::Grant, Some(grant.scope.to_string())),
+        Statement::Attestation(made) => {
+            let release = store.release(&made.release)?;
+            let subject =
+                release.map(|release| shown::release(store, &release.package(), &release.version));
+            (ChangeKind::Attestation, subject.transpose()?)
         }
     };
     Ok(ChangeInfo { change: 0, kind, publisher, subject, signed: Some(signed) })

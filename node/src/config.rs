@@ -66,6 +66,7 @@ pub struct NodeConfig {
     name: Option<NodeName>,
     region: Option<Region>,
     policy: Policy,
+    attestations: usize,
     counts_usage: bool,
     patches: bool,
     strategy: Strategy,
@@ -89,6 +90,7 @@ impl NodeConfig {
             name: None,
             region: None,
             policy: Policy::default(),
+            attestations: 1,
             counts_usage: true,
             patches: true,
             strategy: Strategy::default(),
@@ -189,6 +191,17 @@ impl NodeConfig {
     /// Whether what is used here is counted.
     pub fn counts_usage(&self) -> bool {
         self.counts_usage
+    }
+
+    /// Installs what wants to be attested only if so many publishers that are trusted here do.
+    pub fn want_attestations(mut self, count: usize) -> Self {
+        self.attestations = count;
+        self
+    }
+
+    /// How many attestations are needed to install what wants to be attested.
+    pub fn attestations(&self) -> usize {
+        self.attestations
     }
 
     /// How the line is used at first.

@@ -105,22 +105,7 @@ impl Net {
         let wanted = config.listen_addr();
         let remembered = remembered_port(config).filter(|_| wanted.port() == 0);
         let book = MemoryLookup::new();
-        let bind = |addr: SocketAddr| {
-            let builder = Endpoint::builder(presets::Minimal)
-                .secret_key(SecretKey::from_bytes(&key))
-                .alpns(protocols.iter().map(|name| name.to_vec()).collect())
-                .clear_ip_transports()
-                .portmapper_config(PortmapperConfig::Disabled)
-                .address_lookup(book.clone())
-                .transport_config(transport());
-            async move {
-                let failed =
-                    |error: String| OnlineError::Bind { addr, source: io::Error::other(error) };
-                let builder =
-                    builder.bind_addr(addr).map_err(|error| failed(format!("{error:#}")))?;
-                builder.bind().await.map_err(|error| failed(format!("{error:#}")))
-            }
-        };
+        let bind = |addr| bind(addr, key, protocols, &book);
         let endpoint = match remembered {
             Some(port) => match bind(SocketAddr::new(wanted.ip(), port)).await {
                 Ok(endpoint) => endpoint,
@@ -144,6 +129,20 @@ impl Net {
             None
         };
         Ok(Self { endpoint, book, lan })
+    }
+
+    /// Binds a socket of its own under a key that nobody has seen and that is never written down:
+    /// who is dialled from it cannot tell whose it is. It accepts nothing.
+    pub(crate) async fn ephemeral(config: &NodeConfig) -> Result<Self, OnlineError> {
+        let mut addr = config.listen_addr();
+        addr.set_port(0);
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).map_err(|error| OnlineError::Bind {
+            addr,
+            source: io::Error::other(format!("no random key: {error}")),
+        })?;
+        let book = MemoryLookup::new();
+        Ok(Self { endpoint: bind(addr, key, &[], &book).await?, book, lan: None })
     }
 
     pub(crate) fn endpoint(&self) -> &Endpoint {
@@ -211,6 +210,24 @@ impl Net {
     pub(crate) async fn close(&self) {
         self.endpoint.close().await;
     }
+}
+
+async fn bind(
+    addr: SocketAddr,
+    key: [u8; 32],
+    protocols: &[&[u8]],
+    book: &MemoryLookup,
+) -> Result<Endpoint, OnlineError> {
+    let failed = |error: String| OnlineError::Bind { addr, source: io::Error::other(error) };
+    let builder = Endpoint::builder(presets::Minimal)
+        .secret_key(SecretKey::from_bytes(&key))
+        .alpns(protocols.iter().map(|name| name.to_vec()).collect())
+        .clear_ip_transports()
+        .portmapper_config(PortmapperConfig::Disabled)
+        .address_lookup(book.clone())
+        .transport_config(transport());
+    let builder = builder.bind_addr(addr).map_err(|error| failed(format!("{error:#}")))?;
+    builder.bind().await.map_err(|error| failed(format!("{error:#}")))
 }
 
 /// A node that the local network named. Nothing about it is proven until it is dialled.

@@ -250,7 +250,7 @@ impl Fetch {
         let part = if paths.is_empty() { Part::Whole } else { Part::Paths(&paths) };
         let want = Want::of(&chosen, part).at(class).by(strategy);
         let brought = bring(&node.0, &want, &progress).await?;
-        node.0.used(&chosen.package, Use::Fetched);
+        node.0.used(&chosen.release, Use::Fetched);
         Ok(Fetched {
             reference: chosen.reference,
             variant: chosen.variant.id,

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use catalog::digest::Digest;
 use catalog::install::{InstallError as WriteError, InstalledAt, Installer, Place};
 use catalog::name::VariantId;
+use catalog::permission::Permission;
 use catalog::profile::Profile;
 use catalog::reference::Reference;
 use catalog::release::{PackageId, ReleaseId};
@@ -40,6 +41,18 @@ pub enum InstallError {
     /// There is no variant to install.
     #[error(transparent)]
     Choose(#[from] ChooseError),
+    /// It is installed only where enough publishers that are trusted here attest it.
+    #[error("{reference} is attested by {have} of the {need} trusted publishers that are needed")]
+    Unattested {
+        /// The release.
+        reference: String,
+        /// How many publishers attest it whose word counts here.
+        have: usize,
+        /// How many must.
+        need: usize,
+        /// How many others attest it.
+        others: usize,
+    },
     /// Its contents did not come.
     #[error(transparent)]
     Fetch(FetchError),
@@ -367,6 +380,7 @@ impl Install {
         let Self { node, reference, profile, preference, strategy, lazy, dry_run, class, progress } =
             self;
         let chosen = node.choose(&reference, profile.as_ref(), preference).await?;
+        node.check_attested(&chosen)?;
         progress(TransferProgress::Resolved {
             reference: chosen.reference.clone(),
             variant: chosen.variant.id.clone(),
@@ -414,12 +428,28 @@ impl Install {
         if !installed.already || same.is_none_or(|used| used.requested != row.requested) {
             node.record(row).await?;
         }
-        node.0.used(&installed.package, Use::Installed);
+        node.0.used(&chosen.release, Use::Installed);
         Ok(installed)
     }
 }
 
 impl Node {
+    /// Refuses a release that wants to be attested and is not.
+    fn check_attested(&self, chosen: &Chosen) -> Result<(), InstallError> {
+        if chosen.release.permission != Permission::Verified {
+            return Ok(());
+        }
+        let need = self.0.config.attestations();
+        let (ours, others): (Vec<_>, Vec<_>) =
+            self.attestations(&chosen.id)?.into_iter().partition(|vouched| vouched.counts);
+        let (have, others) = (ours.len(), others.len());
+        if have < need {
+            let reference = chosen.reference.clone();
+            return Err(InstallError::Unattested { reference, have, need, others });
+        }
+        Ok(())
+    }
+
     /// Records an install and clears away what can no longer be rolled back to.
     async fn record(&self, row: InstallRow) -> Result<(), InstallError> {
         let (store, installer) = (self.0.store.clone(), self.0.installer().await?.clone());

@@ -28,6 +28,7 @@ pub mod freshness;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 pub mod gc;
+pub mod grants;
 pub mod info;
 pub mod install;
 mod line;

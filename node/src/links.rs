@@ -1,6 +1,7 @@
 //! The open connections over which nodes talk about records.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,9 @@ pub(crate) struct Link {
     registers: Arc<Mutex<Option<Instant>>>,
     /// A root of the other side whose records are all here.
     covered: Arc<Mutex<Option<Root>>>,
+    /// How often this node was named by those who let others read when it was last asked to show
+    /// what it had kept to itself.
+    showed: Arc<AtomicU64>,
 }
 
 impl Link {
@@ -37,7 +41,8 @@ impl Link {
     pub(crate) fn new(connection: Connection, hello: Hello) -> Self {
         let (agent, version) = (hello.agent_text().into(), hello.common_version());
         let (state, registers) = (Arc::new(Mutex::new(hello.state)), Arc::default());
-        Self { connection, agent, version, state, registers, covered: Arc::default() }
+        let (covered, showed) = (Arc::default(), Arc::default());
+        Self { connection, agent, version, state, registers, covered, showed }
     }
 
     /// What the other side last said that it holds.
@@ -66,6 +71,17 @@ impl Link {
     /// Notes that everything is here that the other side held when it had this root.
     pub(crate) fn covers(&self, root: Option<Root>) {
         *self.covered.lock().unwrap_or_else(PoisonError::into_inner) = root;
+    }
+
+    /// How often this node had been named when the other side was last asked to show what it keeps
+    /// from strangers.
+    pub(crate) fn showed_after(&self) -> u64 {
+        self.showed.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the other side was asked after this node had been named so often.
+    pub(crate) fn shows(&self, mentions: u64) {
+        self.showed.store(mentions, Ordering::Relaxed);
     }
 
     /// Takes up what the other side says that it holds.

@@ -4,7 +4,6 @@
 //! store and without a network. What it says and what it does not is described at [`Proof`].
 
 use catalog::identity::{KeyState, PublisherId};
-use catalog::permission::Permission;
 use catalog::reference::Reference;
 use catalog::release::ReleaseId;
 use catalog::statement::{SealedStatement, StatementId};
@@ -82,7 +81,7 @@ impl Node {
             reference,
             release: id,
             publisher,
-            restricted: release.permission != Permission::Public,
+            restricted: !release.permission.is_open(),
             proof: proof.text(),
         })
     }

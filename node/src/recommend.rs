@@ -94,7 +94,7 @@ impl Node {
 
     /// What goes with a release that somebody looks at; nothing when the index cannot tell.
     pub async fn goes_with(&self, release: &Release) -> Vec<GoesWith> {
-        self.0.used(&release.package(), Use::Looked);
+        self.0.used(release, Use::Looked);
         let (inner, release) = (self.0.clone(), release.clone());
         let Ok(index) = inner.index().await.cloned() else { return Vec::new() };
         blocking(move || {

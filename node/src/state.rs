@@ -112,7 +112,7 @@ impl Node {
         .await
     }
 
-    async fn state(
+    pub(crate) async fn state(
         &self,
         build: impl FnOnce(catalog::identity::PublisherId, u64) -> Statement + Send + 'static,
     ) -> Result<Stated, StateError> {

@@ -285,8 +285,12 @@ impl Inner {
                 break;
             }
         }
-        if done.is_ok() && compared && wish.strategy != Strategy::Selective {
+        // Whoever is let in may be shown what was kept from it before.
+        let mentions = self.mentions().await?;
+        let named = link.showed_after() < mentions;
+        if done.is_ok() && (compared || named) && wish.strategy != Strategy::Selective {
             done = self.ask_to_show(link, &mut sum).await;
+            link.shows(mentions);
         }
         if sum.report.new > 0 {
             self.changed();
@@ -300,6 +304,12 @@ impl Inner {
             self.exchange_registers(link, &mut sum).await?;
         }
         Ok(sum)
+    }
+
+    /// How often publishers name this node as somebody who may read something.
+    async fn mentions(&self) -> Result<u64, StoreError> {
+        let (store, id) = (self.store.clone(), self.id);
+        blocking(move || store.mentions(&id)).await
     }
 
     fn cursor_on(&self, node: &NodeId) -> Result<Option<PeerCursor>, StoreError> {

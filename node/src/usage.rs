@@ -9,7 +9,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use catalog::release::PackageId;
+use catalog::permission::Permission;
+use catalog::release::{PackageId, Release};
 use catalog_discovery::{USAGE_BYTES_MAX, Usage, Use};
 use tracing::{debug, warn};
 
@@ -75,9 +76,13 @@ fn read(path: &Path) -> Usage {
 }
 
 impl Inner {
-    /// Counts a use. What it was counted for has happened, whether it can be counted or not.
-    pub(crate) fn used(&self, package: &PackageId, used: Use) {
-        if let Err(error) = self.counts.note(package, used) {
+    /// Counts a use. What it was counted for has happened, whether it can be counted or not. Of what
+    /// is to be read without a trace, no use is counted.
+    pub(crate) fn used(&self, release: &Release, used: Use) {
+        if release.permission == Permission::Anonymous {
+            return;
+        }
+        if let Err(error) = self.counts.note(&release.package(), used) {
             debug!("a use could not be counted: {error}");
         }
     }

@@ -184,7 +184,7 @@ impl Conversation {
             keeper: keeper.clone(),
             view,
             reader: terms.reader,
-            snapshot: current.snapshot,
+            snapshot: current.snapshot.at(terms.now),
             items,
             order: None,
             outputs: outputs.into(),

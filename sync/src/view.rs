@@ -1,6 +1,6 @@
 //! Says which part of a catalog an exchange is about.
 //!
-//! A view is a whole set of the store, or those public releases that a [`Selection`] admits. A
+//! A view is a whole set of the store, or those releases for everybody that a [`Selection`] admits. A
 //! selection asks for signed fields only, so both sides evaluate it alike and the receiver can
 //! check every record again ([`Selection::admits`]).
 //!
@@ -12,7 +12,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use catalog::facet::{Facet, facets};
-use catalog::permission::Permission;
 use catalog::release::WORD_BYTES_MAX;
 use catalog::variant::FactName;
 use catalog::{Digest, PackageKind, PublisherId, Release};
@@ -38,7 +37,7 @@ pub enum View {
     All,
     /// What nodes say about themselves.
     Registers,
-    /// Some of the public releases.
+    /// Some of the releases that everybody may read.
     Releases(Selection),
 }
 
@@ -97,11 +96,10 @@ impl View {
 }
 
 impl Selection {
-    /// Whether a release is wanted: it is public, and matches every field that asks something.
+    /// Whether a release is wanted: everybody may read it, and it matches every field that asks something.
     pub fn admits(&self, release: &Release) -> bool {
         let held = facets(release);
-        let public = matches!(release.permission, Permission::Public);
-        public && self.facets().iter().all(|asked| !asked.is_disjoint(&held))
+        release.permission.is_open() && self.facets().iter().all(|asked| !asked.is_disjoint(&held))
     }
 
     /// The releases that are wanted are those that have, of every set here, at least one facet.

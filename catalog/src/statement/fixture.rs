@@ -3,14 +3,14 @@
 use crate::cbor::{Map, Value};
 use crate::digest::{Digest, Sha256Digest};
 use crate::identity::{Identity, PublisherId};
-use crate::permission::Permission;
+use crate::permission::{NodeId, Permission};
 use crate::release::{Dependency, MirrorHints, PackageKind, Provenance, Release};
 use crate::signature::SecretKey;
 use crate::size::ByteSize;
 use crate::time::Timestamp;
 use crate::variant::tests::fixture as variant;
 
-use super::{ChannelMove, Statement, Yank};
+use super::{Attestation, ChannelMove, Grant, Statement, StatementId, Yank};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
 
@@ -115,14 +115,39 @@ pub(crate) fn yank(publisher: PublisherId, seq: u64) -> Yank {
     }
 }
 
+pub(crate) fn grant(publisher: PublisherId, seq: u64) -> Grant {
+    Grant {
+        publisher,
+        seq,
+        time: NOW,
+        granted: true,
+        scope: "graph*".parse().unwrap(),
+        nodes: [NodeId::from_bytes([1; 32]), NodeId::from_bytes([2; 32])].into(),
+        until: Some(Timestamp::from_millis(NOW.as_millis() + 1000)),
+    }
+}
+
+pub(crate) fn attestation(publisher: PublisherId, seq: u64) -> Attestation {
+    Attestation {
+        publisher,
+        seq,
+        time: NOW,
+        release: StatementId::from_digest(Digest::from_bytes([9; 32])),
+        attested: true,
+        note: "built again, same bytes".into(),
+    }
+}
+
 /// One statement of each kind, by the same publisher.
-pub(crate) fn all(identity: &Identity) -> [Statement; 4] {
+pub(crate) fn all(identity: &Identity) -> [Statement; 6] {
     let publisher = identity.publisher();
     [
         Statement::Inception(identity.inception().open_inception().unwrap()),
         Statement::Release(release(publisher, 1, "1.4.0")),
         Statement::Channel(channel(publisher, 2)),
         Statement::Yank(yank(publisher, 3)),
+        Statement::Grant(grant(publisher, 4)),
+        Statement::Attestation(attestation(publisher, 5)),
     ]
 }
 

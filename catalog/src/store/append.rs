@@ -1,14 +1,16 @@
 //! Publishes: a statement of our own becomes the next leaf of our log.
 
-use super::batch::{Batch, Pinned, Placed};
+use super::batch::{Batch, Pinned, Placed, record};
+use super::grants::Said;
 use super::rows::{ChannelRow, Trust, YankRow, decode_ids};
 use super::tables::{LogId, Tables, get, package_item_key, put};
-use super::{Store, StoreError, derived, publishers};
+use super::{Store, StoreError, derived, grants, publishers};
 use crate::defence::{self, Defence};
 use crate::head::{Head, SealedHead};
 use crate::identity::Identity;
-use crate::release::{PackageId, Release};
-use crate::statement::{BodyError, SealedStatement, Statement, StatementId};
+use crate::permission::{NodeId, Scope, Word};
+use crate::release::{PackageId, Release, ReleaseId};
+use crate::statement::{Attestation, BodyError, Grant, SealedStatement, Statement, StatementId};
 use crate::time::Timestamp;
 
 /// What an append did.
@@ -43,6 +45,21 @@ pub enum AppendError {
         package: PackageId,
         /// The version.
         version: semver::Version,
+    },
+    /// A revocation names a node that may read nothing that not everybody may.
+    #[error("nothing is granted to node {}", node.short())]
+    NotGranted {
+        /// The node.
+        node: NodeId,
+    },
+    /// An attestation names a release that is not here, or one of our own, or one that not everybody
+    /// may read.
+    #[error("release {} is not one to attest: {why}", release.short())]
+    NotAttestable {
+        /// The release.
+        release: ReleaseId,
+        /// What is in the way.
+        why: &'static str,
     },
     /// This identity published elsewhere too, and not all of it is here: whatever we sign now
     /// would contradict it.
@@ -217,6 +234,8 @@ fn check_against_log(tables: &Tables<'_>, statement: &Statement) -> Result<(), H
                 _ => Ok(()),
             }
         }
+        Statement::Grant(grant) => check_grant(tables, grant),
+        Statement::Attestation(made) => check_attestation(tables, made),
     }
 }
 
@@ -234,6 +253,50 @@ fn check_release(tables: &Tables<'_>, release: &Release) -> Result<(), Halt> {
         return Err(AppendError::VersionTaken { package, version, existing }.into());
     }
     Ok(())
+}
+
+fn check_grant(tables: &Tables<'_>, grant: &Grant) -> Result<(), Halt> {
+    if let Scope::Release { name, version } = &grant.scope {
+        let package = PackageId { publisher: grant.publisher, name: name.clone() };
+        check_published(tables, &package, version)?;
+    }
+    let mut same = Vec::new();
+    for node in &grant.nodes {
+        let said = Said::about(&tables.grants, &grant.publisher, node)?;
+        if !grant.granted && said.is_nothing() {
+            return Err(AppendError::NotGranted { node: *node }.into());
+        }
+        let last = said.last(&grant.scope);
+        let says = |word: &Word| (word.granted, word.until) == (grant.granted, grant.until);
+        // That something else was said since about more, or about less, may be why it is said again.
+        let newest = said.words.iter().map(|(_, word)| word.seq).max();
+        let last = last.filter(|(_, word)| says(word) && Some(word.seq) == newest);
+        same.extend(last.map(|(id, word)| (*id, word.seq)));
+    }
+    match same.first() {
+        Some((id, seq)) if same.len() == grant.nodes.len() => Err(already(*id, *seq)),
+        _ => Ok(()),
+    }
+}
+
+fn check_attestation(tables: &Tables<'_>, made: &Attestation) -> Result<(), Halt> {
+    let release = made.release;
+    let refuse = |why| Err(AppendError::NotAttestable { release, why }.into());
+    if record(&tables.records, &release)?.is_none() {
+        return refuse("it is not known here");
+    }
+    let known = derived::release(&tables.records, &release)?;
+    if known.publisher == made.publisher {
+        return refuse("a publisher's word for its own releases says nothing more");
+    }
+    if !known.permission.is_open() {
+        return refuse("not everybody may know of it");
+    }
+    match grants::attestation(tables, &release, &made.publisher)? {
+        Some(row) if row.attested == made.attested => Err(already(row.statement, row.seq)),
+        None if !made.attested => refuse("it was never attested"),
+        _ => Ok(()),
+    }
 }
 
 fn check_published(

@@ -226,14 +226,13 @@ impl Sight<'_> {
 
     /// Whether the reader may see a statement: a release it may read, and what speaks of one.
     fn shows(&self, sealed: &SealedStatement) -> Result<bool, StoreError> {
-        if matches!(self.reader, Reader::Local) {
-            return Ok(true);
-        }
+        let Reader::Node(node) = self.reader else { return Ok(true) };
         let statement = Statement::decode(sealed.kind(), sealed.body())
             .map_err(|_| StoreError::damaged("a record"))?;
         let (publisher, name, version) = match statement {
-            Statement::Inception(_) => return Ok(true),
-            Statement::Release(release) => return Ok(release.permission.may_read(self.reader)),
+            Statement::Inception(_) | Statement::Attestation(_) => return Ok(true),
+            Statement::Release(release) => return self.at.may_read(self.reader, &release),
+            Statement::Grant(grant) => return self.at.may_see(&node, &grant),
             Statement::Channel(moved) => (moved.publisher, moved.name, moved.version),
             Statement::Yank(yank) => (yank.publisher, yank.name, yank.version),
         };
@@ -242,7 +241,7 @@ impl Sight<'_> {
         // reader knows is enough: it tells of this version already.
         let Some(row) = get(self.at.versions(), &key)? else { return Ok(false) };
         for id in decode_ids(&row)?.0 {
-            if derived::release(self.at.records(), &id)?.permission.may_read(self.reader) {
+            if self.at.may_read(self.reader, &derived::release(self.at.records(), &id)?)? {
                 return Ok(true);
             }
         }

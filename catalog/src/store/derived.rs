@@ -10,11 +10,10 @@ use super::batch::record;
 use super::holds::{HoldReason, hold_key};
 use super::rows::{ChannelRow, RIVALS_MAX, Standing, Trust, YankRow, decode_ids, encode_ids};
 use super::tables::{Tables, get, name_key, package_item_key, put};
-use super::{StoreError, publishers};
+use super::{StoreError, grants, publishers};
 use crate::Digest;
 use crate::defence::{self, Defence};
 use crate::name::VariantId;
-use crate::permission::Permission;
 use crate::release::{PackageId, Release};
 use crate::statement::{ChannelMove, Statement, StatementId, Yank};
 use crate::time::Timestamp;
@@ -33,6 +32,8 @@ pub(super) fn apply(
         Statement::Release(release) => put_release(tables, id, release),
         Statement::Channel(moved) => put_channel(tables, id, moved),
         Statement::Yank(yank) => put_yank(tables, id, yank),
+        Statement::Grant(grant) => grants::put_grant(tables, id, grant),
+        Statement::Attestation(made) => grants::put_attestation(tables, id, made),
     }
 }
 
@@ -69,7 +70,7 @@ fn put_release(
         let key = root_key(&variant.root, id, &variant.id);
         put(&mut tables.roots, &key, &[])?;
     }
-    Ok(())
+    grants::put_listed(tables, id, release)
 }
 
 /// Whether a release is the first of its version that everybody may read. Whether there is one
@@ -80,11 +81,11 @@ fn is_news(
     release: &Release,
 ) -> Result<bool, StoreError> {
     for id in ids {
-        if self::release(&tables.records, id)?.permission == Permission::Public {
+        if self::release(&tables.records, id)?.permission.is_open() {
             return Ok(false);
         }
     }
-    Ok(release.permission == Permission::Public)
+    Ok(release.permission.is_open())
 }
 
 /// Marks the version of a release whose position in the log has a rival.

@@ -24,7 +24,6 @@ use crate::digest::Sha256Digest;
 use crate::facet::facets;
 use crate::head::SealedHead;
 use crate::item::ItemId;
-use crate::permission::Permission;
 use crate::release::{PackageId, Release};
 use crate::statement::{Statement, StatementId};
 use crate::time::Timestamp;
@@ -76,7 +75,8 @@ impl Urgency {
         };
         match statement {
             Statement::Inception(_) => Self::Now,
-            Statement::Release(_) => Self::Never,
+            // Who may read what is told to those who may know of it only.
+            Statement::Release(_) | Statement::Grant(_) | Statement::Attestation(_) => Self::Never,
             Statement::Channel(moved) => once(moved.publisher, &moved.name, &moved.version),
             Statement::Yank(yank) => once(yank.publisher, &yank.name, &yank.version),
         }
@@ -99,7 +99,7 @@ fn is_public(
     let row = get(&tables.versions, &package_item_key(package, &version.to_string()))?;
     let Some(row) = row else { return Ok(false) };
     for id in decode_ids(&row)?.0 {
-        if derived::release(&tables.records, &id)?.permission == Permission::Public {
+        if derived::release(&tables.records, &id)?.permission.is_open() {
             return Ok(true);
         }
     }
@@ -145,7 +145,11 @@ impl Batch<'_, '_> {
             }
         };
         let public = urgent
-            || matches!(statement, Statement::Release(one) if one.permission == Permission::Public);
+            || match statement {
+                Statement::Release(release) => release.permission.is_open(),
+                Statement::Attestation(_) => true,
+                _ => false,
+            };
         let entered = Entered { log: public && listed.is_none(), urgent };
         let change = self.tell(entered, Told::Statement { id, log: *log, seq })?;
         if public || listed.is_some() {
@@ -158,7 +162,7 @@ impl Batch<'_, '_> {
             remove(&mut self.tables.bare, &bare.to_be_bytes())?;
         }
         if let Statement::Release(release) = statement
-            && release.permission == Permission::Public
+            && release.permission.is_open()
         {
             for facet in facets(release) {
                 let key = [facet.as_bytes().as_slice(), item.as_bytes()].concat();
@@ -284,6 +288,8 @@ pub(super) fn replay(
         &mut tables.yanks,
         &mut tables.channels,
         &mut tables.roots,
+        &mut tables.grants,
+        &mut tables.attestations,
         &mut tables.items,
         &mut tables.bare,
         &mut tables.awaited,

@@ -18,18 +18,22 @@ use super::{StoreError, View};
 use crate::log::LogTree;
 use crate::statement::Statement;
 
-/// Migrates from format 1 or 2.
+/// Migrates from format 1, 2 or 3. Format 3 differs from this one only in what follows from statements.
 ///
 /// - `view`: the store as it was before the transaction.
 pub(super) fn run(view: &View, tables: &mut Tables<'_>) -> Result<(), StoreError> {
     let format = get(&view.rows(tables::META)?, META_FORMAT)?;
-    let is_first = format.as_deref() == Some(&1u32.to_be_bytes());
+    let is = |number: u32| format.as_deref() == Some(&number.to_be_bytes());
+    let is_first = is(1);
     let logs = view.rows(tables::LOGS)?;
     for row in all(&logs)? {
         let (key, row) = row?;
         let log = LogId::of_row_key(key.value())?;
-        let mut row =
-            if is_first { first_log_row(row.value()) } else { second_log_row(row.value()) }?;
+        let mut row = match is_first {
+            _ if is(3) => LogRow::decode(row.value()),
+            true => first_log_row(row.value()),
+            false => second_log_row(row.value()),
+        }?;
         if let Some(seq) = contested(view, &log)? {
             row.contest(seq)?;
         }
@@ -148,8 +152,15 @@ mod tests {
 
     /// Makes format 1 of what a store holds: as the last version of that format wrote it.
     fn downgrade_to_1(database: &Database) {
-        let later =
-            [tables::ITEMS, tables::BARE, tables::AWAITED, tables::FACETS, tables::FOLLOWERS];
+        let later = [
+            tables::ITEMS,
+            tables::BARE,
+            tables::AWAITED,
+            tables::FACETS,
+            tables::FOLLOWERS,
+            tables::GRANTS,
+            tables::ATTESTATIONS,
+        ];
         let log = |row: &LogRow| {
             let rival = row.evidence.last().cloned().unwrap_or_default();
             let numbers = [row.contiguous, row.unvouched, row.head_change];
@@ -168,7 +179,8 @@ mod tests {
             let numbers = [row.contiguous, row.unvouched, row.head_change, row.contested];
             old_row(&numbers, &[&row.tree.encode(), &row.head, &one, &other, &first, &second])
         };
-        downgrade(database, 2, &[tables::RIVALS], log, |row| (row[0] < 4).then(|| row.to_vec()));
+        let later = [tables::RIVALS, tables::GRANTS, tables::ATTESTATIONS];
+        downgrade(database, 2, &later, log, |row| (row[0] < 4).then(|| row.to_vec()));
     }
 
     /// Rewrites a store as an earlier format had it.
@@ -261,6 +273,31 @@ mod tests {
         assert!(logs.iter().any(|log| log.is_forked()));
         let rows = store.follower_rows("sync", &[], |rows| rows.count()).unwrap();
         assert_eq!((rows, store.cursor("index").unwrap()), ((0, 0), 3));
+    }
+
+    #[test]
+    fn a_store_of_format_3_gets_the_rows_of_those_who_may_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let acme = publisher("acme");
+        let reader = NodeId::from_bytes([1; 32]);
+        let listed = |seq| {
+            let permission = Permission::Restricted([reader].into());
+            let release = release(&acme, seq, "secret", "1.0.0", "");
+            Statement::Release(crate::Release { permission, ..release })
+        };
+        store.append(&acme, NOW, listed).unwrap();
+        let changes = store.changes(0, 100).unwrap();
+        drop(store);
+        let database = Database::open(dir.path().join("catalog.redb")).unwrap();
+        let later = [tables::GRANTS, tables::ATTESTATIONS];
+        downgrade(&database, 3, &later, LogRow::encode, |row| Some(row.to_vec()));
+        drop(database);
+
+        let store = Store::open(dir.path()).unwrap();
+        assert_eq!(store.verify().unwrap(), []);
+        assert_eq!(store.changes(0, 100).unwrap(), changes);
+        assert_eq!(store.mentions(&reader).unwrap(), 1);
     }
 
     fn filled(store: &Store) {

@@ -1,6 +1,7 @@
 //! The values of the tables, byte by byte. Each layout is pinned by a test on its exact bytes.
 
 mod change;
+mod grant;
 mod leaf;
 mod log;
 mod publisher;
@@ -13,6 +14,7 @@ use crate::statement::StatementId;
 pub use publisher::Trust;
 
 pub(super) use change::{ChangeRow, Entered, Told};
+pub(super) use grant::{AttestationRow, decode_word, encode_word};
 pub(super) use leaf::Leaf;
 pub(super) use log::{LogRow, Merged, head_of};
 pub(super) use publisher::PublisherRow;

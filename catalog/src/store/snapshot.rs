@@ -18,12 +18,16 @@ use crate::item::ItemId;
 use crate::permission::Reader;
 use crate::register::SealedRegister;
 use crate::statement::StatementId;
+use crate::time::Timestamp;
 
 type Rows = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
 
 /// The tables that are read for others, as of one moment. Clones are the same one.
+///
+/// What others may read of it can depend on the time: [`at`](Self::at) says which it is. Until then
+/// it is the end of time, when every grant that can expire has.
 #[derive(Clone)]
-pub struct Snapshot(Arc<Inner>);
+pub struct Snapshot(Arc<Inner>, Timestamp);
 
 struct Inner {
     epoch: [u8; 16],
@@ -36,6 +40,7 @@ struct Inner {
     items: Rows,
     bare: Rows,
     facets: Rows,
+    grants: Rows,
     changes: Rows,
     registers: Rows,
     register_items: Rows,
@@ -90,7 +95,7 @@ impl Store {
         let meta = view.rows(tables::META)?;
         let next = get_number(&meta, tables::META_NEXT)?;
         let registers_version = get_number(&meta, tables::META_REGISTERS)?;
-        Ok(Snapshot(Arc::new(Inner {
+        let inner = Inner {
             epoch: self.epoch(),
             last_change: next.map_or(0, |next| next - 1),
             registers_version: registers_version.unwrap_or_default(),
@@ -101,14 +106,25 @@ impl Store {
             items: view.rows(tables::ITEMS)?,
             bare: view.rows(tables::BARE)?,
             facets: view.rows(tables::FACETS)?,
+            grants: view.rows(tables::GRANTS)?,
             changes: view.rows(tables::CHANGES)?,
             registers: view.rows(tables::REGISTERS)?,
             register_items: view.rows(tables::REGISTER_ITEMS)?,
-        })))
+        };
+        Ok(Snapshot(Arc::new(inner), Timestamp::from_millis(u64::MAX)))
     }
 }
 
 impl Snapshot {
+    /// The same view for readers who ask at this time.
+    pub fn at(self, now: Timestamp) -> Self {
+        Self(self.0, now)
+    }
+
+    pub(super) fn time(&self) -> Timestamp {
+        self.1
+    }
+
     /// The epoch of the store: [`Store::epoch`].
     pub fn epoch(&self) -> [u8; 16] {
         self.0.epoch
@@ -302,6 +318,10 @@ impl Snapshot {
 
     pub(super) fn registers(&self) -> &Rows {
         &self.0.registers
+    }
+
+    pub(super) fn grants(&self) -> &Rows {
+        &self.0.grants
     }
 
     pub(super) fn records(&self) -> &Rows {

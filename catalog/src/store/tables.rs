@@ -20,7 +20,7 @@ pub(super) type Definition = TableDefinition<'static, &'static [u8], &'static [u
 pub(super) type Rows<'t> = Table<'t, &'static [u8], &'static [u8]>;
 
 /// The layout that this version writes.
-pub(super) const FORMAT: u32 = 3;
+pub(super) const FORMAT: u32 = 4;
 
 /// The oldest layout that this version migrates.
 pub(super) const FORMAT_OLDEST: u32 = 1;
@@ -55,6 +55,11 @@ pub(super) const AWAITED: Definition = TableDefinition::new("awaited");
 pub(super) const FACETS: Definition = TableDefinition::new("facets");
 /// Content root, release id, variant -> nothing.
 pub(super) const ROOTS: Definition = TableDefinition::new("roots");
+/// Publisher, node, statement id -> the [`Word`](crate::permission::Word) about the node, or nothing
+/// for a release that lists it.
+pub(super) const GRANTS: Definition = TableDefinition::new("grants");
+/// Release id, publisher -> [`AttestationRow`](super::rows::AttestationRow).
+pub(super) const ATTESTATIONS: Definition = TableDefinition::new("attestations");
 /// Sequence number -> [`ChangeRow`](super::rows::ChangeRow).
 pub(super) const CHANGES: Definition = TableDefinition::new("changes");
 /// Follower's name -> sequence number.
@@ -102,6 +107,8 @@ pub(super) struct Tables<'t> {
     pub yanks: Rows<'t>,
     pub channels: Rows<'t>,
     pub roots: Rows<'t>,
+    pub grants: Rows<'t>,
+    pub attestations: Rows<'t>,
     pub items: Rows<'t>,
     pub bare: Rows<'t>,
     pub awaited: Rows<'t>,
@@ -136,6 +143,8 @@ impl<'t> Tables<'t> {
             yanks: open(YANKS)?,
             channels: open(CHANNELS)?,
             roots: open(ROOTS)?,
+            grants: open(GRANTS)?,
+            attestations: open(ATTESTATIONS)?,
             items: open(ITEMS)?,
             bare: open(BARE)?,
             awaited: open(AWAITED)?,

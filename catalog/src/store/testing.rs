@@ -14,7 +14,7 @@ use crate::identity::Identity;
 use crate::permission::Permission;
 use crate::release::{MirrorHints, PackageKind, Release};
 use crate::size::ByteSize;
-use crate::statement::{ChannelMove, Statement, Yank};
+use crate::statement::{ChannelMove, Grant, Statement, Yank};
 use crate::time::Timestamp;
 use crate::variant::{Resources, Variant};
 
@@ -104,6 +104,25 @@ pub(crate) fn channel(
         channel: channel.parse().unwrap(),
         version: version.parse().unwrap(),
         after: BTreeMap::new(),
+    })
+}
+
+pub(crate) fn grant(
+    identity: &Identity,
+    seq: u64,
+    scope: &str,
+    node: crate::NodeId,
+    granted: bool,
+    until: Option<Timestamp>,
+) -> Statement {
+    Statement::Grant(Grant {
+        publisher: identity.publisher(),
+        seq,
+        time: NOW,
+        granted,
+        scope: scope.parse().unwrap(),
+        nodes: [node].into(),
+        until,
     })
 }
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::span::Span;
+
 /// `catalog init`
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
@@ -87,6 +89,80 @@ pub struct YankArgs {
     pub reason: String,
     /// Bring the version back
     #[arg(long, conflicts_with = "reason")]
+    pub undo: bool,
+}
+
+/// What is read, and by whom.
+#[derive(Args, Debug)]
+pub struct ReadersArgs {
+    /// One of your packages, a pattern such as 'db-*', or one release such as graphdb@1.4.0
+    #[arg(value_name = "SCOPE", required_unless_present = "friends")]
+    pub scope: Option<String>,
+    /// All that you publish for friends, instead of a package
+    #[arg(long, conflicts_with = "scope")]
+    pub friends: bool,
+}
+
+/// `catalog grant`
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    catalog grant graphdb --to 5f3c…            a node's id; `catalog status` shows it there\n  \
+    catalog grant 'db-*' --to bob --for 30d      a peer by its alias, for a month\n  \
+    catalog grant --friends --to bob            all with permission = \"friends\"\n\n\
+    What was said last about a release and a node counts. Those who may read a package see who\n\
+    else may; nobody else sees that there is one.")]
+pub struct GrantArgs {
+    /// What it is about.
+    #[command(flatten)]
+    pub readers: ReadersArgs,
+    /// The nodes, separated by commas: ids of 64 hex digits, or peers by alias
+    #[arg(long, value_name = "NODE", required = true, value_delimiter = ',')]
+    pub to: Vec<String>,
+    /// For so long only, such as 12h or 30d
+    #[arg(long = "for", value_name = "TIME")]
+    pub life: Option<Span>,
+}
+
+/// `catalog revoke`
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    catalog revoke graphdb --from bob\n  \
+    catalog revoke '*' --from bob,5f3c…\n  \
+    catalog revoke --friends --from bob\n\n\
+    A revocation stops what is published and sent from now on. It cannot take back what somebody\n\
+    has: a copy stays a copy.")]
+pub struct RevokeArgs {
+    /// What it is about.
+    #[command(flatten)]
+    pub readers: ReadersArgs,
+    /// The nodes, separated by commas: ids of 64 hex digits, or peers by alias
+    #[arg(long, value_name = "NODE", required = true, value_delimiter = ',')]
+    pub from: Vec<String>,
+}
+
+/// `catalog grants`
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    catalog grants\n  \
+    catalog grants --json | jq '.grants[] | select(.standing == \"granted\")'")]
+pub struct GrantsArgs {}
+
+/// `catalog attest`
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    catalog attest acme/graphdb@1.4.0 --note \"built again from source, same bytes\"\n  \
+    catalog attest acme/graphdb@1.4.0 --undo\n\n\
+    Releases with permission = \"verified\" are installed only where enough publishers that are\n\
+    trusted there attest them.")]
+pub struct AttestArgs {
+    /// The release, such as acme/graphdb or acme/graphdb@1.4.0
+    #[arg(value_name = "REF", add = crate::complete::known())]
+    pub reference: String,
+    /// What you looked at; everybody sees it
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub note: String,
+    /// Take the attestation back
+    #[arg(long, conflicts_with = "note")]
     pub undo: bool,
 }
 

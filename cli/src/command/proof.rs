@@ -104,6 +104,14 @@ fn sentence(statement: &Statement) -> String {
             format!("{}@{} was withdrawn: {}", yank.name, yank.version, yank.reason)
         }
         Statement::Yank(yank) => format!("{}@{} was restored", yank.name, yank.version),
+        Statement::Grant(grant) => {
+            let said = if grant.granted { "granted to" } else { "revoked from" };
+            format!("reading {} was {said} {} nodes", grant.scope, grant.nodes.len())
+        }
+        Statement::Attestation(made) => {
+            let said = if made.attested { "was attested" } else { "is not attested any more" };
+            format!("release {} {said}", made.release)
+        }
     }
 }
 

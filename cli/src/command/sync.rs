@@ -160,6 +160,8 @@ const fn word(kind: ChangeKind) -> &'static str {
         ChangeKind::Release => "release",
         ChangeKind::Channel => "channel",
         ChangeKind::Yank => "yank",
+        ChangeKind::Grant => "grant",
+        ChangeKind::Attestation => "attestation",
         ChangeKind::Head => "head",
         ChangeKind::Hidden => "hidden",
     }

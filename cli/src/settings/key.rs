@@ -46,6 +46,7 @@ enum Kind {
     Policies,
     Name,
     Nodes,
+    Count,
 }
 
 /// Every setting, by name.
@@ -97,6 +98,14 @@ pub static KEYS: &[Key] = &[
         in_project: true,
         about: "how to print data",
         kind: Kind::OneOf(&["auto", "human", "json", "jsonl", "plain"]),
+    },
+    Key {
+        name: "install.attestations",
+        env: "CATALOG_INSTALL_ATTESTATIONS",
+        default: Some("1"),
+        in_project: false,
+        about: "how many trusted publishers must attest what is published as verified",
+        kind: Kind::Count,
     },
     Key {
         name: "line.background",
@@ -362,6 +371,7 @@ impl Key {
             Kind::Nodes => {
                 (value.parse::<Nodes>().is_ok(), "node ids, separated by commas".to_owned())
             }
+            Kind::Count => (value.parse::<u8>().is_ok(), "a number from 0 to 255".to_owned()),
             Kind::Size => (value.parse::<ByteSize>().is_ok(), "a size such as 10GiB".to_owned()),
         };
         if fits { Ok(()) } else { Err(wanted) }

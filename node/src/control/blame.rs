@@ -19,6 +19,7 @@ use crate::changes::ChangesError;
 use crate::conflicts::ResolveError;
 use crate::endpoint::{DialError, OnlineError};
 use crate::gc::GcError;
+use crate::grants::AttestError;
 use crate::lookup::ChooseError;
 use crate::protocol::message::TalkError;
 use crate::prove::{ProofError, ProveError};
@@ -130,6 +131,10 @@ impl Blame for AppendError {
             }
             Self::UnknownVersion { package, .. } => Failure::of(Code::NO_VERSION, self)
                 .hint(format_args!("catalog info {} lists the versions", package.name)),
+            Self::NotGranted { .. } => {
+                Failure::of(Code::NOT_GRANTED, self).hint("catalog grants lists who may read what")
+            }
+            Self::NotAttestable { .. } => Failure::of(Code::NOT_ATTESTABLE, self),
             Self::Behind { .. } => Failure::of(Code::NO_IDENTITY, self)
                 .hint("add the node that has the rest as a peer, then try again"),
             Self::Store(error) => error.blame(),
@@ -243,6 +248,15 @@ impl Blame for StateError {
                 .hint(format_args!("catalog info {} lists the versions", package.name)),
             Self::Append(error) => error.blame(),
             Self::Store(error) => error.blame(),
+        }
+    }
+}
+
+impl Blame for AttestError {
+    fn blame(&self) -> Failure {
+        match self {
+            Self::Lookup(error) => error.blame(),
+            Self::State(error) => error.blame(),
         }
     }
 }
@@ -525,6 +539,11 @@ impl Blame for InstallError {
     fn blame(&self) -> Failure {
         match self {
             Self::Choose(error) => error.blame(),
+            Self::Unattested { others, .. } => Failure::of(Code::UNATTESTED, self)
+                .cause(format_args!("{others} publishers that are not trusted here attest it"))
+                .hint(
+                    "catalog key trust pins a publisher; install.attestations says how many count",
+                ),
             Self::Fetch(error) => error.blame(),
             Self::Write(error) => error.blame(),
             Self::Blobs(error) => error.blame(),

@@ -328,6 +328,19 @@ codes! {
     VERSION_TAKEN = 707, NotPermitted: "this version was published with other bytes",
         "A version that was published stays what it is for good: others may already have it. \
         Raise `version` in catalog.toml. Publishing the same bytes again is always fine.";
+    UNATTESTED = 708, NotPermitted: "too few trusted publishers attest the release",
+        "Its publisher marked it `verified`: it is installed only where enough other publishers say \
+        that they looked at it and had nothing against it. Only the word of publishers that you \
+        pinned counts, each once. `catalog key trust` pins one; `install.attestations` says how \
+        many are needed, 1 by default. An attestation is a person's word, not a proof.";
+    NOT_GRANTED = 709, NotPermitted: "nothing is granted to the node",
+        "A revocation takes back what was granted, and nothing was granted to this node: no grant \
+        and no release names it. Revoking all the same would tell the node that there is \
+        something. `catalog grants` lists who may read what.";
+    NOT_ATTESTABLE = 710, NotPermitted: "the release is not one to attest",
+        "Attested are releases of other publishers that everybody may read: a publisher's word for \
+        its own releases says nothing more, and to attest what only some may read would tell \
+        everybody that it exists.";
 
     DISK_FULL = 801, Disk: "the disk is full",
         "There is not enough space to finish. Nothing half-written is visible and nothing that \

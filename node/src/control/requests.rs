@@ -8,6 +8,7 @@ mod conflict;
 mod consume;
 mod limits;
 mod peers;
+mod permission;
 mod proof;
 mod sync;
 mod upkeep;
@@ -33,6 +34,7 @@ pub use consume::{
 };
 pub use limits::{Direction, Limits, LineUse};
 pub use peers::{Keys, PeerAdd, PeerList, PeerPing, PeerRemove, PeerTicket, Trust, Untrust};
+pub use permission::{Attest, Attested, Grant, Grants, Revoke};
 pub use proof::Prove;
 pub use sync::{Changes, PeerFreshness, Sync, Synced};
 pub use upkeep::{Doctor, Gc, IndexRebuild, Served, Stats, Status, Stop, Verify};

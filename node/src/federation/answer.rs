@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use catalog::identity::PublisherId;
 use catalog::permission::{NodeId, Reader};
@@ -10,14 +11,18 @@ use catalog::store::Store;
 use catalog_discovery::federation::{Answer, Question};
 use catalog_discovery::{FollowError, Index};
 use iroh::endpoint::SendStream;
+use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
 use crate::blocking::blocking;
-use crate::node::Inner;
+use crate::node::{Inner, now};
 use crate::protocol::frame::{self, FrameError};
 use crate::protocol::message::TalkError;
 use crate::protocol::question::{ANSWER_BYTES_MAX, Asked, Reply};
 use crate::talk::LinkError;
+
+/// Answers leave at whole steps of this after their question came.
+const ANSWER_STEP: Duration = Duration::from_millis(5);
 
 /// Answers one question of `asker` with what it may read.
 pub(crate) async fn answer(
@@ -26,6 +31,7 @@ pub(crate) async fn answer(
     asked: Asked,
     send: &mut SendStream,
 ) -> Result<(), LinkError> {
+    let came = Instant::now();
     let question = asked.question().map_err(|_| TalkError::from(FrameError::Malformed))?;
     let reply = match inner.federation.memory().answering.take(inner.uptime(), asker) {
         true => None,
@@ -35,6 +41,9 @@ pub(crate) async fn answer(
         Some(busy) => busy,
         None => inner.reply(asker, question).await,
     };
+    // How long it took to leave out what the asker may not read would tell that it is here.
+    let steps = came.elapsed().as_millis() / ANSWER_STEP.as_millis() + 1;
+    sleep_until(came + ANSWER_STEP * u32::try_from(steps).unwrap_or(1)).await;
     frame::send(send, &reply).await.map_err(TalkError::from)?;
     send.finish().ok();
     Ok(())
@@ -68,7 +77,16 @@ fn found(
 ) -> Result<Answer, FollowError> {
     index.follow(store)?;
     let reader = Reader::Node(asker);
-    let response = index.answer(question, |release| release.permission.may_read(reader))?;
+    let (mut failed, time) = (None, now());
+    let response = index.answer(question, |release| {
+        store.may_read(reader, release, time).unwrap_or_else(|error| {
+            failed = Some(error);
+            false
+        })
+    })?;
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
     let mut answer = Answer { counts: response.counts, ..Answer::default() };
     let mut inceptions: BTreeMap<PublisherId, SealedStatement> = BTreeMap::new();
     let mut bytes = 0;

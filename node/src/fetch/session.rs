@@ -27,7 +27,7 @@ use super::tally::Tally;
 use super::{FetchError, TransferProgress, Tried};
 use crate::access;
 use crate::blobs::{Blobs, BlobsError, Writer};
-use crate::endpoint::{DialError, rtt};
+use crate::endpoint::{DialError, Net, rtt};
 use crate::node::Inner;
 use crate::peers::{Candidate, causes};
 use crate::topology::Strategy;
@@ -53,6 +53,16 @@ pub(crate) struct Session {
     head: Option<(Bytes, Bytes)>,
     /// What providers and we say to each other beside the contents.
     talks: Talks,
+    /// The socket of this session alone, if nobody is to know who fetches.
+    unnamed: Option<Arc<Net>>,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(unnamed) = self.unnamed.take() {
+            self.node.tasks.spawn(async move { unnamed.close().await });
+        }
+    }
 }
 
 struct Source {
@@ -108,6 +118,10 @@ impl Session {
         tally: Arc<Tally>,
     ) -> Result<Self, FetchError> {
         let now = node.uptime();
+        let unnamed = match access::is_anonymous(&node, &root)? {
+            true => Some(Arc::new(Net::ephemeral(&node.config).await?)),
+            false => None,
+        };
         let (candidates, ranked): (Vec<_>, Vec<_>) = node.ranked(strategy)?.into_iter().unzip();
         let health = candidates.iter().map(|one| node.experience.of(&one.node)).collect();
         let seed = u64::from_le_bytes(root.as_bytes()[..8].try_into().unwrap_or_default());
@@ -127,6 +141,7 @@ impl Session {
             dialling: JoinSet::new(),
             head: None,
             talks,
+            unnamed,
         };
         session.obey().await?;
         Ok(session)
@@ -248,7 +263,10 @@ impl Session {
     }
 
     async fn dial(&mut self, source: SourceId) -> Result<(), FetchError> {
-        let net = self.node.net().await?.clone();
+        let net = match &self.unnamed {
+            Some(unnamed) => unnamed.clone(),
+            None => self.node.net().await?.clone(),
+        };
         let Candidate { node, addrs } = self.sources[source.0].candidate.clone();
         self.dialling.spawn(async move {
             let began = Instant::now();

@@ -96,7 +96,12 @@ async fn a_provider_that_sends_wrong_bytes_is_dropped_and_the_other_finishes() {
 }
 
 /// Asks `server` for a content root on behalf of `asker`.
-async fn ask(asker: &Machine, server: &Machine, root: Digest, tree: Digest) -> Result<(), String> {
+pub(super) async fn ask(
+    asker: &Machine,
+    server: &Machine,
+    root: Digest,
+    tree: Digest,
+) -> Result<(), String> {
     let net = asker.node.0.net().await.unwrap();
     let connection = net.dial(server.node.id(), &server.node.addrs(), access::ALPN).await.unwrap();
     let gauge =
@@ -157,4 +162,70 @@ async fn an_impostor_at_a_known_address_is_not_talked_to() {
     let ticket = Ticket::new(impostor.node.id(), impostor.node.addrs());
     assert!(b.node.connect(&ticket).await.is_ok());
     assert_eq!(endpoint::node_id(&b.node.0.key), b.node.id());
+}
+
+/// Threat row 6: a provider that sends without end is cut off where its first block is wrong; what
+/// it gets rid of is what the connection lets it have under way.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_sends_without_end_is_cut_off() {
+    let (a, c) = (Machine::publisher("acme").await, Machine::new().await);
+    let bytes = noise(1_000_000, 1);
+    a.publish(draft(a.dir.path(), "graphdb", "1.0.0", &[("any", &[("run", bytes.clone())])])).await;
+    let endless = Odd::serve(&a, Manner::Endless).await;
+    c.meet(&a).await;
+    endless.show(&c);
+    let installed = c.node.install(&reference("acme/graphdb")).await.unwrap();
+    assert_eq!(std::fs::read(installed.path.unwrap().join("run")).unwrap(), bytes);
+    let sent = endless.did.load(Ordering::Relaxed);
+    assert!(sent < 40 << 20, "{sent} bytes were taken");
+    endless.close().await;
+}
+
+/// Threat row 8: a node that is full refuses at once, and answers again when there is room.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_connections_is_refused_and_leaves_no_one_out_afterwards() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = crate::NodeConfig::at(dir.path()).listen("127.0.0.1:0".parse().unwrap());
+    let node = crate::Node::builder(config.connections_max(6)).spawn().await.unwrap();
+    node.init(Some("acme".parse().unwrap())).await.unwrap();
+    let a = Machine { dir, node };
+    a.publish(simple(a.dir.path(), "graphdb", "1.0.0", 1)).await;
+    a.node.online().await.unwrap();
+    let (id, addrs) = (a.node.id(), a.node.addrs());
+    let addrs = addrs.as_slice();
+    let flood = (0..4).map(|_| endpoint::Net::ephemeral(a.node.config()));
+    let flood = n0_future::join_all(flood).await.into_iter().map(Result::unwrap);
+    let flood: Vec<_> = flood.collect();
+    let dial = |net| (0..10).map(move |_| endpoint::Net::dial(net, id, addrs, access::ALPN));
+    let dials = flood.iter().flat_map(dial);
+    let dialled = n0_future::join_all(dials).await;
+    let held: Vec<_> = dialled.into_iter().flatten().collect();
+    assert!(!held.is_empty() && held.len() <= 6, "{} are held", held.len());
+    drop(held);
+    for net in flood {
+        net.close().await;
+    }
+    let b = Machine::new().await;
+    let ticket = a.node.ticket().await.unwrap();
+    super::records::until(async || b.node.connect(&ticket).await.is_ok()).await;
+    b.node.install(&reference("acme/graphdb")).await.unwrap();
+}
+
+/// Threat row 52: whoever names addresses can lead astray, which ends at the handshake; what is
+/// believed of a node comes from the node.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_names_wrong_addresses_can_only_keep_us_apart() {
+    let (a, evil, b) =
+        (Machine::publisher("acme").await, Machine::publisher("evil").await, Machine::new().await);
+    a.publish(simple(a.dir.path(), "graphdb", "1.0.0", 1)).await;
+    evil.publish(simple(evil.dir.path(), "malware", "1.0.0", 2)).await;
+    evil.node.online().await.unwrap();
+    a.node.online().await.unwrap();
+    b.node.0.lan.note(a.node.id(), evil.node.addrs());
+    let report = b.node.sync(Some(&a.node.id())).await.unwrap().remove(0);
+    assert!(report.error.is_some() && b.node.store().packages().unwrap().is_empty());
+    // The control: the right address, and it comes about.
+    b.node.0.lan.note(a.node.id(), a.node.addrs());
+    b.node.sync(Some(&a.node.id())).await.unwrap();
+    assert_eq!(b.node.store().packages().unwrap().len(), 1);
 }

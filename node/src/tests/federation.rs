@@ -29,7 +29,7 @@ const ENOUGH: Duration = Duration::from_secs(6);
 
 impl Machine {
     /// A node that takes nothing from peers but what must not wait.
-    async fn selective() -> Self {
+    pub(super) async fn selective() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let nothing = Selection {
             tags: BTreeSet::from(["held-by-nobody".parse().unwrap()]),
@@ -40,12 +40,12 @@ impl Machine {
         Self { dir, node }
     }
 
-    async fn look_for(&self, text: &str) -> Found {
+    pub(super) async fn look_for(&self, text: &str) -> Found {
         self.node.search(text).within(PATIENT).await.unwrap()
     }
 }
 
-fn rows(found: &Found) -> Vec<(String, Vec<NodeId>)> {
+pub(super) fn rows(found: &Found) -> Vec<(String, Vec<NodeId>)> {
     found.hits.iter().map(|hit| (hit.package.name.to_string(), hit.from.clone())).collect()
 }
 

@@ -34,6 +34,8 @@ pub(crate) enum Manner {
     Drips(u64),
     /// It has nothing.
     Refuses,
+    /// It sends zeros, for ever.
+    Endless,
 }
 
 /// A provider of a machine's contents.
@@ -107,6 +109,15 @@ impl Bad {
                 send.reset(3u32.into()).ok();
                 continue;
             }
+            if self.manner == Manner::Endless {
+                let did = self.did.clone();
+                tokio::spawn(async move {
+                    while send.write_all(&[0; 16 * 1024]).await.is_ok() {
+                        did.fetch_add(16 * 1024, Ordering::Relaxed);
+                    }
+                });
+                continue;
+            }
             let at = self.at.load(Ordering::Relaxed);
             let stream = Stream { send, of_stream: 0, at, bad: self.clone() };
             let (pace, peer) = (pace.clone(), remote(&connection));
@@ -140,7 +151,7 @@ impl Stream {
             }
             Manner::Silent => self.never().await,
             Manner::Dies(after) if sent >= after => self.never().await,
-            Manner::Dies(_) | Manner::Drips(_) | Manner::Refuses => {}
+            Manner::Dies(_) | Manner::Drips(_) | Manner::Refuses | Manner::Endless => {}
         }
         self.of_stream += bytes.len() as u64;
         bytes

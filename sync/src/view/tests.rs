@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use catalog::permission::NodeId;
+use catalog::permission::{NodeId, Permission};
 use catalog::release::MirrorHints;
 use catalog::{ByteSize, Resources, Timestamp, Variant};
 use proptest::prelude::{any, prop, prop_assert_eq, proptest};
@@ -148,9 +148,12 @@ fn a_release_is_admitted_if_every_field_that_asks_has_a_match() {
 }
 
 #[test]
-fn a_restricted_release_is_in_no_selection() {
-    let permission = Permission::Restricted([NodeId::from_bytes([1; 32])].into());
-    assert!(!Selection::default().admits(&Release { permission, ..release() }));
+fn what_not_everybody_may_read_is_in_no_selection() {
+    use Permission::{Anonymous, Friends, Private, Public, Restricted, Verified};
+    let admits = |permission| Selection::default().admits(&Release { permission, ..release() });
+    let listed = Restricted([NodeId::from_bytes([1; 32])].into());
+    assert!([Public, Anonymous, Verified].into_iter().all(admits));
+    assert!(![Private, Friends, listed].into_iter().any(admits));
 }
 
 proptest! {

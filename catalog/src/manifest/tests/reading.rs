@@ -167,9 +167,16 @@ fn a_restricted_package_lists_its_nodes() {
     assert_found(&text, "CAT0110", "\"public\"", "lists `nodes`", "restricted");
     let text = share(&format!("permission = \"restricted\"\nnodes = [\"{node}\", \"abc\"]"));
     assert_found(&text, "CAT0105", "\"abc\"", "64 hex digits", "");
-    for later in ["private", "friends", "anonymous", "verified"] {
-        let text = share(&format!("permission = \"{later}\""));
-        assert_found(&text, "CAT0109", &format!("\"{later}\""), "not supported yet", "restricted");
+    for (kind, permission) in [
+        ("private", Permission::Private),
+        ("friends", Permission::Friends),
+        ("anonymous", Permission::Anonymous),
+        ("verified", Permission::Verified),
+    ] {
+        let text = share(&format!("permission = \"{kind}\""));
+        assert_eq!(read(&text).unwrap().0.skeleton().permission, permission);
+        let text = share(&format!("permission = \"{kind}\"\nnodes = [\"{node}\"]"));
+        assert_found(&text, "CAT0110", &format!("\"{kind}\""), "lists `nodes`", "restricted");
     }
     let text = share("permission = \"publik\"");
     assert_found(

@@ -1,11 +1,13 @@
 //! Pins the exact bytes of everything that is signed. A changed byte here breaks every node that
 //! runs already: add a version instead.
 
+use crate::cbor;
 use crate::head::{Head, SealedHead};
 use crate::identity::next_commitment;
 use crate::log::root_of;
+use crate::permission::{NodeId, Permission, Scope};
 use crate::statement::fixture::{self, identity, key};
-use crate::statement::{SealedStatement, Statement};
+use crate::statement::{Grant, SealedStatement, Statement};
 
 /// Compares with hex digits in lines of any length.
 fn assert_golden(name: &str, bytes: &[u8], golden: &str) {
@@ -16,7 +18,7 @@ fn assert_golden(name: &str, bytes: &[u8], golden: &str) {
 #[test]
 fn the_bytes_of_every_body_are_pinned() {
     let identity = identity(1);
-    let [inception, release, channel, yank] = fixture::all(&identity);
+    let [inception, release, channel, yank, grant, attestation] = fixture::all(&identity);
     assert_golden("inception", &inception.body().unwrap(), include_str!("golden/inception.hex"));
     assert_golden("release", &release.body().unwrap(), include_str!("golden/release.hex"));
     assert_golden("channel", &channel.body().unwrap(), include_str!("golden/channel.hex"));
@@ -24,6 +26,35 @@ fn the_bytes_of_every_body_are_pinned() {
     merge.after = [(key(2).public(), 7), (key(3).public(), 0)].into();
     assert_golden("merge", &merge.encode().unwrap(), include_str!("golden/merge.hex"));
     assert_golden("yank", &yank.body().unwrap(), include_str!("golden/yank.hex"));
+    assert_golden("grant", &grant.body().unwrap(), include_str!("golden/grant.hex"));
+    let Statement::Grant(grant) = grant else { panic!("the fifth is a grant") };
+    let (scope, nodes) = (Scope::Friends, [NodeId::from_bytes([1; 32])].into());
+    let revoked = Grant { granted: false, scope, nodes, until: None, ..grant };
+    assert_golden("revocation", &revoked.encode().unwrap(), include_str!("golden/revocation.hex"));
+    let attestation = attestation.body().unwrap();
+    assert_golden("attestation", &attestation, include_str!("golden/attestation.hex"));
+}
+
+#[test]
+fn the_bytes_of_every_permission_are_pinned() {
+    let nodes = [NodeId::from_bytes([1; 32]), NodeId::from_bytes([2; 32])].into();
+    for (permission, golden) in [
+        (Permission::Public, "a1646b696e64667075626c6963".to_owned()),
+        (Permission::Private, "a1646b696e646770726976617465".to_owned()),
+        (
+            Permission::Restricted(nodes),
+            format!(
+                "a2646b696e646a72657374726963746564656e6f646573825820{}5820{}",
+                "01".repeat(32),
+                "02".repeat(32)
+            ),
+        ),
+        (Permission::Friends, "a1646b696e6467667269656e6473".to_owned()),
+        (Permission::Anonymous, "a1646b696e6469616e6f6e796d6f7573".to_owned()),
+        (Permission::Verified, "a1646b696e64687665726966696564".to_owned()),
+    ] {
+        assert_eq!(hex::encode(cbor::encode(&permission.to_value())), golden, "{permission:?}");
+    }
 }
 
 #[test]
@@ -39,6 +70,7 @@ fn the_text_of_a_head_is_pinned() {
     let identity = identity(1);
     let leaves = fixture::all(&identity)
         .map(|statement| SealedStatement::seal(&statement, identity.key()).unwrap().leaf());
+    let leaves = leaves.into_iter().take(4);
     let head = Head {
         publisher: identity.publisher(),
         key: identity.key().public(),

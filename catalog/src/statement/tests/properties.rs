@@ -26,6 +26,10 @@ fn distinct_lines() -> impl Strategy<Value = Vec<String>> {
 fn permission() -> impl Strategy<Value = Permission> {
     prop_oneof![
         Just(Permission::Public),
+        Just(Permission::Private),
+        Just(Permission::Friends),
+        Just(Permission::Anonymous),
+        Just(Permission::Verified),
         btree_set(any::<[u8; 32]>().prop_map(NodeId::from_bytes), 0..5)
             .prop_map(Permission::Restricted),
     ]

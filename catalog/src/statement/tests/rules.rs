@@ -3,11 +3,12 @@
 use crate::cbor::{CodecError, Map, Value};
 use crate::defence::{Defence, without};
 use crate::identity::{Inception, KEYS_MAX, next_commitment};
+use crate::permission::NodeId;
 use crate::release::{KEYWORDS_MAX, Release, VARIANTS_MAX};
 use crate::statement::fixture::{self, NOW, bare_release, identity, key, release, rewrite};
 use crate::statement::{
-    BodyError, ChannelMove, EnvelopeError, SIGNATURES_MAX, STATEMENT_BYTES_MAX, SealedStatement,
-    Statement, StatementKind,
+    BodyError, ChannelMove, EnvelopeError, Grant, SIGNATURES_MAX, STATEMENT_BYTES_MAX,
+    SealedStatement, Statement, StatementKind,
 };
 use crate::variant::tests::fixture as variant;
 
@@ -46,6 +47,7 @@ fn a_body_without_one_of_its_fields_is_refused() {
         "provenance",
         "extensions",
         "alias",
+        "until",
     ];
     for statement in fixture::all(&identity(1)) {
         let body = statement.body().unwrap();
@@ -270,6 +272,37 @@ fn a_yanks_reason_is_one_short_line() {
 }
 
 #[test]
+fn a_grant_is_about_somebody_and_a_revocation_never_ends() {
+    let publisher = identity(1).publisher();
+    let refused = |change: &dyn Fn(&mut Grant)| {
+        let mut grant = fixture::grant(publisher, 1);
+        change(&mut grant);
+        field_of(grant.encode().unwrap_err())
+    };
+    assert_eq!(refused(&|grant| grant.nodes.clear()), "nodes");
+    let many = |n: u8| NodeId::from_bytes([n; 32]);
+    assert_eq!(refused(&|grant| grant.nodes = (0..=64).map(many).collect()), "nodes");
+    assert_eq!(refused(&|grant| grant.granted = false), "until");
+    let body = fixture::grant(publisher, 1).encode().unwrap();
+    for scope in ["", "@family", "Graphdb", "graphdb@^1", "graphdb@01.0.0", "a**", "*/x"] {
+        let body = rewrite(&body, |map| map.insert("scope", scope));
+        assert_eq!(field_of(Grant::decode(&body).unwrap_err()), "scope", "{scope}");
+    }
+    let twice: Value = [[1; 32], [1; 32]].iter().map(|n| Value::from(n.as_slice())).collect();
+    let body = rewrite(&body, |map| map.insert("nodes", twice));
+    assert_eq!(field_of(Grant::decode(&body).unwrap_err()), "nodes");
+}
+
+#[test]
+fn the_note_of_an_attestation_is_one_line() {
+    for note in ["x".repeat(301), "two\nlines".into()] {
+        let made = fixture::attestation(identity(1).publisher(), 1);
+        let made = crate::statement::Attestation { note, ..made };
+        assert_eq!(field_of(made.encode().unwrap_err()), "note");
+    }
+}
+
+#[test]
 fn an_envelope_is_read_as_it_was_written() {
     let identity = identity(1);
     for statement in fixture::all(&identity) {
@@ -290,8 +323,8 @@ fn an_envelope_is_strict() {
         Err(EnvelopeError::Malformed(CodecError::Version { found: 2 }))
     );
     assert_eq!(
-        decode(&|map| map.insert("k", "grant")),
-        Err(EnvelopeError::Kind { found: "grant".into() })
+        decode(&|map| map.insert("k", "later")),
+        Err(EnvelopeError::Kind { found: "later".into() })
     );
     assert_eq!(
         decode(&|map| map.insert("s", Value::Array(vec![]))),

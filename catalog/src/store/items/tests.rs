@@ -6,7 +6,7 @@ use super::super::{ChangeItem, Class, Evidence, Incoming, ItemChange, Snapshot, 
 use super::*;
 use crate::head::Head;
 use crate::identity::Identity;
-use crate::permission::{NodeId, Reader};
+use crate::permission::{NodeId, Permission, Reader};
 use crate::release::Release;
 
 const FRIEND: NodeId = NodeId::from_bytes([1; 32]);

@@ -38,6 +38,8 @@ impl Check {
             (tables::YANKS, &tables.yanks),
             (tables::CHANNELS, &tables.channels),
             (tables::ROOTS, &tables.roots),
+            (tables::GRANTS, &tables.grants),
+            (tables::ATTESTATIONS, &tables.attestations),
             (tables::ITEMS, &tables.items),
             (tables::BARE, &tables.bare),
             (tables::AWAITED, &tables.awaited),

@@ -155,8 +155,8 @@ impl AnswerAtLength for Publish {
             kind: draft.kind,
             license: draft.license.clone(),
             permission: match &draft.permission {
-                Permission::Public => "public".to_owned(),
                 Permission::Restricted(nodes) => format!("restricted to {} nodes", nodes.len()),
+                other => other.as_str().to_owned(),
             },
             replicas: draft.mirror.replicas,
         };
