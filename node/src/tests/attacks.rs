@@ -210,22 +210,3 @@ async fn a_flood_of_connections_is_refused_and_leaves_no_one_out_afterwards() {
     super::records::until(async || b.node.connect(&ticket).await.is_ok()).await;
     b.node.install(&reference("acme/graphdb")).await.unwrap();
 }
-
-/// Threat row 52: whoever names addresses can lead astray, which ends at the handshake; what is
-/// believed of a node comes from the node.
-#[tokio::test(flavor = "multi_thread")]
-async fn who_names_wrong_addresses_can_only_keep_us_apart() {
-    let (a, evil, b) =
-        (Machine::publisher("acme").await, Machine::publisher("evil").await, Machine::new().await);
-    a.publish(simple(a.dir.path(), "graphdb", "1.0.0", 1)).await;
-    evil.publish(simple(evil.dir.path(), "malware", "1.0.0", 2)).await;
-    evil.node.online().await.unwrap();
-    a.node.online().await.unwrap();
-    b.node.0.lan.note(a.node.id(), evil.node.addrs());
-    let report = b.node.sync(Some(&a.node.id())).await.unwrap().remove(0);
-    assert!(report.error.is_some() && b.node.store().packages().unwrap().is_empty());
-    // The control: the right address, and it comes about.
-    b.node.0.lan.note(a.node.id(), a.node.addrs());
-    b.node.sync(Some(&a.node.id())).await.unwrap();
-    assert_eq!(b.node.store().packages().unwrap().len(), 1);
-}
