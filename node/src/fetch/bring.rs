@@ -227,7 +227,10 @@ async fn twins(
     tree: &Tree,
     missing: &[Wanted],
 ) -> Vec<Twin> {
-    let Some(root) = want.base.filter(|_| node.config.has_patches() && !missing.is_empty()) else {
+    // A patch is asked for under the node's own name. What cannot be found out is a no.
+    let unnamed = access::is_anonymous(node, &want.variant.root).unwrap_or(true);
+    let named = node.config.has_patches() && !unnamed;
+    let Some(root) = want.base.filter(|_| named && !missing.is_empty()) else {
         return Vec::new();
     };
     match Base::open(blobs, root).await {
