@@ -17,7 +17,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{MissedTickBehavior, timeout};
 use tracing::debug;
 
-use crate::endpoint::remote;
+use crate::endpoint::{Net, remote};
 use crate::node::{Inner, Node};
 use crate::peers::Candidate;
 use crate::predict::{EVERY, Packets, Reading};
@@ -265,6 +265,8 @@ fn memory_in_use() -> Option<f64> {
 
 /// What a session of ours with a provider is told through, and tells through.
 pub(crate) struct Line {
+    /// The socket to dial from; `None`: that of the node.
+    pub net: Option<Arc<Net>>,
     pub hello: Frame,
     pub heard: mpsc::Sender<(SourceId, Frame)>,
     pub says: mpsc::Receiver<Frame>,
@@ -278,9 +280,12 @@ pub(crate) async fn attend(
     candidate: Candidate,
     line: Line,
 ) -> Option<()> {
-    let Line { hello, heard, mut says } = line;
+    let Line { net, hello, heard, mut says } = line;
     tokio::time::sleep(SOON).await;
-    let net = node.net().await.ok()?;
+    let net = match net {
+        Some(net) => net,
+        None => node.net().await.ok()?.clone(),
+    };
     let dialled = net.dial(candidate.node, &candidate.addrs, session::ALPN).await;
     let connection = dialled.inspect_err(|error| debug!("there is no session: {error}")).ok()?;
     let (mut send, mut receive) = connection.open_bi().await.ok()?;

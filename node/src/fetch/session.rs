@@ -127,7 +127,7 @@ impl Session {
         let seed = u64::from_le_bytes(root.as_bytes()[..8].try_into().unwrap_or_default());
         let mut machine = Transfer::new(health, now, seed);
         machine.call(ranked.iter().map(|ranked| ranked.duty), strategy.at_work_min());
-        let talks = Talks::new(&node, &candidates);
+        let talks = Talks::new(&node, &candidates, unnamed.clone());
         let mut session = Self {
             machine,
             node,

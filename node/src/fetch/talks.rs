@@ -11,7 +11,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tracing::debug;
 
 use super::features::{Features, Moment};
-use crate::endpoint::rtt;
+use crate::endpoint::{Net, rtt};
 use crate::node::Inner;
 use crate::peers::Candidate;
 use crate::predict::outlook::{Outlook, Report, Sight};
@@ -29,6 +29,8 @@ const SAYS_MAX: usize = 8;
 /// The sessions of one transfer.
 pub(super) struct Talks {
     node: Arc<Inner>,
+    /// The socket of this transfer alone, if nobody is to know who fetches.
+    unnamed: Option<Arc<Net>>,
     client: Client,
     /// By [`SourceId`].
     providers: Vec<Provider>,
@@ -52,7 +54,11 @@ struct Provider {
 }
 
 impl Talks {
-    pub(super) fn new(node: &Arc<Inner>, candidates: &[Candidate]) -> Self {
+    pub(super) fn new(
+        node: &Arc<Inner>,
+        candidates: &[Candidate],
+        unnamed: Option<Arc<Net>>,
+    ) -> Self {
         let (hears, heard) = mpsc::channel(HEARD_MAX);
         let mut session = [0; 16];
         // Without chance a provider could tell two transfers of ours for one, no more.
@@ -65,22 +71,26 @@ impl Talks {
             report: None,
             counted: Packets::default(),
         });
+        // What nobody is to know is not noted here either.
+        let features = node.config.feature_log().filter(|_| unnamed.is_none()).map(Features::at);
         Self {
             node: node.clone(),
+            unnamed,
             client: Client::new(SessionId(session)),
             providers: providers.collect(),
             tasks: JoinSet::new(),
             hears,
             heard,
             looked: None,
-            features: node.config.feature_log().map(Features::at),
+            features,
         }
     }
 
     /// Begins a session with a provider that was just connected.
     pub(super) fn begin(&mut self, source: SourceId) {
         let (say, says) = mpsc::channel(SAYS_MAX);
-        let line = Line { hello: self.client.hello(), heard: self.hears.clone(), says };
+        let (net, hello) = (self.unnamed.clone(), self.client.hello());
+        let line = Line { net, hello, heard: self.hears.clone(), says };
         let candidate = self.providers[source.0].candidate.clone();
         let task = self.tasks.spawn(attend(self.node.clone(), source, candidate, line));
         self.providers[source.0].talk = Some((say, task));
