@@ -96,6 +96,10 @@ impl Tally {
     /// So many more bytes of content are here.
     pub(crate) fn stored(&self, content: u64) {
         self.done.fetch_add(content, Ordering::Relaxed);
+        self.report_if_due();
+    }
+
+    fn report_if_due(&self) {
         let now = self.began.elapsed().as_millis() as u64;
         let last = self.reported_ms.load(Ordering::Relaxed);
         let due = now >= last + REPORT_EVERY.as_millis() as u64;
@@ -117,8 +121,10 @@ impl Tally {
         }
     }
 
-    /// So many bytes came over the wire: content and proofs.
+    /// So many bytes came over the wire: content and proofs. Reported although they are not stored
+    /// yet: on a slow line it takes long until there are enough of them to write.
     pub(crate) fn moved(&self, bytes: u64) {
         self.moved.fetch_add(bytes, Ordering::Relaxed);
+        self.report_if_due();
     }
 }
