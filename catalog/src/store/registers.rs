@@ -16,8 +16,9 @@ use crate::permission::NodeId;
 use crate::register::{AHEAD_MAX, Hlc, LIFE_MAX, Register, RegisterName, SealedRegister};
 use crate::time::Timestamp;
 
-/// The most registers of one node that is no peer.
-const STRANGER_MAX: usize = 8;
+/// The most registers of one node that is no peer. A mirror has 19: its lease, its selection, what
+/// it served, and 16 pages of what it holds; a node says a handful of other things beside.
+const STRANGER_MAX: usize = 32;
 
 /// The most registers of one peer.
 const PEER_MAX: usize = 256;
@@ -497,10 +498,10 @@ mod tests {
         let mine = sealed(0, "peer", "mine", -100_000);
         assert_eq!(store.put_register(&mine, NOW).unwrap(), RegisterFate::New);
         store.accept_registers(vec![sealed(1, "peer", "peer", -99_000)], NOW).unwrap();
-        let many = (0..12).map(|name| sealed(2, &format!("n{name}"), "", 0)).collect();
+        let many = (0..40).map(|name| sealed(2, &format!("n{name}"), "", 0)).collect();
         let fates = store.accept_registers(many, NOW).unwrap();
         let refused = RegisterFate::Refused(RegisterRefusal::NoRoom);
-        assert_eq!(fates.iter().filter(|fate| **fate == refused).count(), 12 - STRANGER_MAX);
+        assert_eq!(fates.iter().filter(|fate| **fate == refused).count(), 40 - STRANGER_MAX);
         let strangers = |numbers: std::ops::Range<u64>, millis| -> Vec<_> {
             numbers.map(|number| sealed(number, "peer", "stranger", millis)).collect()
         };
@@ -515,6 +516,17 @@ mod tests {
             assert!(store.register(&"peer".parse().unwrap(), &node(number)).unwrap().is_some());
         }
         assert_eq!(store.verify().unwrap(), []);
+    }
+
+    #[test]
+    fn a_stranger_that_is_a_mirror_is_heard_in_full() {
+        let store = store();
+        let pages = (0..16).map(|page| format!("mirror/holds/{page:x}"));
+        let others = ["announcement", "mirror/demand", "mirror/filter", "mirror/lease", "receipts"];
+        let names = pages.chain(others.map(str::to_owned));
+        let said = names.map(|name| sealed(3, &name, "", 0)).collect();
+        let fates = store.accept_registers(said, NOW).unwrap();
+        assert_eq!(fates, [RegisterFate::New; 21]);
     }
 
     #[test]

@@ -1,0 +1,141 @@
+//! Which mirrors are there, and which of them a plan can count on.
+//!
+//! A mirror is there while its lease holds, and longer while it answers. It is gone when its lease
+//! is over and [`PROBES_FAILED_MAX`] probes in a row had no answer. One that comes back counts only
+//! after it has stayed for a while, which doubles each time it was gone: a mirror that flaps is
+//! planned without, and what it holds is a welcome surplus.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use catalog::Timestamp;
+use catalog::permission::NodeId;
+
+use super::later;
+use crate::lease::Mirror;
+
+/// So many probes without an answer end what a lease began.
+pub const PROBES_FAILED_MAX: u8 = 2;
+
+/// How long one that came back stays before it counts, the first time.
+const STEADY_MIN: Duration = Duration::from_secs(10 * 60);
+/// The longest that anybody has to stay before it counts.
+const STEADY_MAX: Duration = Duration::from_secs(12 * 60 * 60);
+/// After so long without a return the returns before are forgiven.
+const FORGIVEN_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+/// One that was gone for so long is forgotten, with what it said that it held.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// The mirrors that this one has heard of.
+#[derive(Clone, Debug)]
+pub struct Presence {
+    me: NodeId,
+    probe_every: Duration,
+    nodes: BTreeMap<NodeId, Node>,
+}
+
+#[derive(Clone, Debug)]
+struct Node {
+    mirror: Arc<Mirror>,
+    /// When its lease ends.
+    until: Timestamp,
+    failed: u8,
+    /// When it is asked next, once its lease is over.
+    probe_at: Timestamp,
+    gone: Option<Timestamp>,
+    returns: u32,
+    returned: Option<Timestamp>,
+}
+
+impl Presence {
+    pub(super) fn new(me: NodeId, probe_every: Duration) -> Self {
+        Self { me, probe_every, nodes: BTreeMap::new() }
+    }
+
+    pub(super) fn leased(
+        &mut self,
+        now: Timestamp,
+        node: NodeId,
+        mirror: Arc<Mirror>,
+        until: Timestamp,
+    ) {
+        if until <= now && !self.nodes.contains_key(&node) {
+            return;
+        }
+        let known = self.nodes.entry(node).or_insert_with(|| Node {
+            mirror: mirror.clone(),
+            until,
+            failed: 0,
+            probe_at: until,
+            gone: None,
+            returns: 0,
+            returned: None,
+        });
+        if until < known.until {
+            return;
+        }
+        if until > known.until {
+            (known.failed, known.probe_at) = (0, until);
+        }
+        (known.mirror, known.until) = (mirror, until);
+        if until > now && known.gone.take().is_some() {
+            let forgiven = known.returned.is_none_or(|at| now.since(at) >= FORGIVEN_AFTER);
+            known.returns = if forgiven { 1 } else { known.returns.saturating_add(1) };
+            known.returned = Some(now);
+        }
+    }
+
+    pub(super) fn probed(&mut self, now: Timestamp, node: &NodeId, answered: bool) {
+        let probe_every = self.probe_every;
+        let Some(known) = self.nodes.get_mut(node) else { return };
+        known.probe_at = later(now, probe_every);
+        known.failed = if answered { 0 } else { known.failed.saturating_add(1) };
+        if known.failed >= PROBES_FAILED_MAX && known.until <= now && known.gone.is_none() {
+            known.gone = Some(now);
+        }
+    }
+
+    /// Whom to ask now whether they are there; each is asked again when no answer was told in time.
+    pub(super) fn due(&mut self, now: Timestamp) -> Vec<NodeId> {
+        self.nodes.retain(|_, node| node.gone.is_none_or(|gone| now.since(gone) < FORGOTTEN_AFTER));
+        let (me, probe_every) = (self.me, self.probe_every);
+        let due = self.nodes.iter_mut().filter(|(id, node)| {
+            **id != me && node.gone.is_none() && node.until <= now && node.probe_at <= now
+        });
+        let asked = due.map(|(id, node)| {
+            node.probe_at = later(now, probe_every * 2);
+            *id
+        });
+        asked.collect()
+    }
+
+    /// The mirrors that a plan counts on, by id, with what they offer.
+    pub fn counted(&self, now: Timestamp) -> impl Iterator<Item = (&NodeId, &Mirror)> {
+        let counts = move |(id, node): &(&NodeId, &Node)| **id == self.me || node.counts(now);
+        self.nodes.iter().filter(counts).map(|(id, node)| (id, &*node.mirror))
+    }
+
+    /// The mirrors that are gone, by id, with what they offered.
+    pub fn gone(&self) -> impl Iterator<Item = (&NodeId, &Mirror)> {
+        let gone = self.nodes.iter().filter(|(_, node)| node.gone.is_some());
+        gone.map(|(id, node)| (id, &*node.mirror))
+    }
+
+    /// What a mirror that was heard of offers.
+    pub fn mirror(&self, id: &NodeId) -> Option<&Mirror> {
+        self.nodes.get(id).map(|node| &*node.mirror)
+    }
+}
+
+impl Node {
+    fn counts(&self, now: Timestamp) -> bool {
+        self.gone.is_none() && self.returned.is_none_or(|at| now.since(at) >= self.probation())
+    }
+
+    /// How long it has to stay, since it came back, before it counts.
+    fn probation(&self) -> Duration {
+        let doublings = self.returns.saturating_sub(1).min(16);
+        STEADY_MIN.saturating_mul(1 << doublings).min(STEADY_MAX)
+    }
+}
