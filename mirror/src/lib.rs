@@ -19,6 +19,8 @@ pub mod filter;
 pub mod fraud;
 pub mod heat;
 pub mod holdings;
+#[cfg(test)]
+mod incentives;
 pub mod keeper;
 pub mod lease;
 pub mod ledger;

@@ -85,16 +85,27 @@ impl Flows {
     /// Of all that `client` signed, the part that is for `server`.
     fn part(&self, server: &NodeId, client: &NodeId) -> f64 {
         let Some(signed) = self.0.get(client) else { return 0.0 };
-        let Some(bytes) = signed.servers.get(server) else { return 0.0 };
-        if !defence::on(Defence::Conservation) {
-            return bytes / COMMONS.as_u64() as f64;
-        }
-        bytes / (COMMONS.as_u64() as f64 + signed.all)
+        signed.servers.get(server).map_or(0.0, |bytes| signed.part(*bytes))
+    }
+
+    /// Of all that `client` signed, the part that is for each server.
+    fn parts(&self, client: &NodeId) -> impl Iterator<Item = (&NodeId, f64)> {
+        let signed = self.0.get(client).into_iter();
+        signed.flat_map(|signed| {
+            signed.servers.iter().map(|(server, bytes)| (server, signed.part(*bytes)))
+        })
     }
 
     /// Whom `client` signed for.
     fn servers(&self, client: &NodeId) -> impl Iterator<Item = &NodeId> {
         self.0.get(client).into_iter().flat_map(|signed| signed.servers.keys())
+    }
+}
+
+impl Signed {
+    fn part(&self, bytes: f64) -> f64 {
+        let all = if defence::on(Defence::Conservation) { self.all } else { 0.0 };
+        bytes / (COMMONS.as_u64() as f64 + all)
     }
 }
 
@@ -135,10 +146,9 @@ impl<'a> Scores<'a> {
 
     /// What the word of each other node adds to the score of `node`.
     fn words(&self, node: &NodeId) -> impl Iterator<Item = (NodeId, f64)> {
-        let near = self.flows.servers(&self.viewer).filter(move |near| *near != node);
-        near.filter_map(move |near| {
-            let part = self.flows.part(node, near);
-            let word = BETA * self.flows.part(near, &self.viewer) * part;
+        let near = self.flows.parts(&self.viewer).filter(move |(near, _)| *near != node);
+        near.filter_map(move |(near, part)| {
+            let word = BETA * part * self.flows.part(node, near);
             (word > 0.0).then_some((*near, word))
         })
     }

@@ -160,24 +160,13 @@ enum Side {
     Pooled,
 }
 
-impl Share {
-    const fn side(self) -> Side {
-        match self {
-            Self::Weighted(_) => Side::Weighted,
-            Self::Pooled(_) => Side::Pooled,
-        }
-    }
-}
-
 impl Fair {
     /// Whose turn it is: the place in `waiting`; of equals the first. `None` when nobody waits.
     pub fn next(&self, waiting: impl IntoIterator<Item = Waiting>) -> Option<usize> {
-        let turn = |(at, one): (usize, Waiting)| {
-            let inside = match one.share {
-                Share::Weighted(_) => self.weighted.start(&one.peer),
-                Share::Pooled(network) => self.pooled.start(&network),
-            };
-            (self.sides.start(&one.share.side()), one.share.side(), inside, at)
+        let [weighted, pooled] = [Side::Weighted, Side::Pooled].map(|side| self.sides.start(&side));
+        let turn = |(at, one): (usize, Waiting)| match one.share {
+            Share::Weighted(_) => (weighted, Side::Weighted, self.weighted.start(&one.peer), at),
+            Share::Pooled(network) => (pooled, Side::Pooled, self.pooled.start(&network), at),
         };
         waiting.into_iter().enumerate().map(turn).min().map(|(.., at)| at)
     }
