@@ -7,6 +7,7 @@
 mod administer;
 mod author;
 mod consume;
+mod mirror;
 
 use std::path::PathBuf;
 
@@ -25,6 +26,7 @@ pub use consume::{
     CatArgs, ChoiceArgs, ExplainArgs, FetchArgs, GcArgs, InfoArgs, InstallArgs, ListArgs, PathArgs,
     RemoveArgs, RollbackArgs, SearchArgs, UpdateArgs, VerifyArgs,
 };
+pub use mirror::{MirrorAddArgs, MirrorArgs, MirrorCommand, MirrorDropArgs, MirrorStartArgs};
 
 /// Publish once with every hardware variant; find it; install the one that fits.
 #[derive(Debug, Parser)]
@@ -172,6 +174,8 @@ pub enum Command {
     Sync(SyncArgs),
     /// List what came into the catalog, in the order in which it came
     Changes(ChangesArgs),
+    /// Hold copies of packages for others, chosen by hand, by a filter, or by what is needed
+    Mirror(MirrorArgs),
     /// Show and set how fast a running node sends and takes, and when
     Limits(LimitsArgs),
     /// Show, back up and trust keys

@@ -16,6 +16,7 @@ mod install;
 mod key;
 mod limits;
 mod lint;
+mod mirror;
 mod new;
 mod peer;
 mod profile;
@@ -86,6 +87,7 @@ fn with(session: &Session, command: Command) -> Result<(), Stop> {
         Command::Peer { command } => peer::peer(session, &command),
         Command::Sync(args) => sync::sync(session, &args),
         Command::Changes(args) => sync::changes(session, &args),
+        Command::Mirror(args) => mirror::mirror(session, &args),
         Command::Limits(args) => limits::limits(session, &args),
         Command::Key { command } => key::key(session, &command),
         Command::Profile { command } => profile::profile(session, &command),

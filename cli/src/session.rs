@@ -10,6 +10,7 @@ use catalog_node::NodeConfig;
 use catalog_node::TransferProgress;
 use catalog_node::control::requests::{Choice, Fits, LongRequest};
 use catalog_node::control::{Code, Control, Failure};
+use catalog_node::mirror::Terms;
 use catalog_node::shaping::policy::Policy;
 use catalog_node::shaping::{self, Limits};
 use catalog_node::topology::Strategy;
@@ -20,7 +21,7 @@ use crate::line::Line;
 use crate::near;
 use crate::places::{Places, path_of};
 use crate::screen::Screen;
-use crate::settings::{Nodes, Only, Settings};
+use crate::settings::{Copies, Mirrored, Nodes, Only, Settings};
 use crate::span::Span;
 use crate::stop::Stop;
 
@@ -84,10 +85,26 @@ impl Session {
         if let Some(count) = self.settings.parsed::<u8>("install.attestations") {
             config = config.want_attestations(count.into());
         }
+        let config = config.mirror_by(self.mirror());
         let config = config.use_line(self.policy()).patches(self.settings.is_on("node.patches"));
         let config = config.count_usage(self.settings.is_on("usage.count"));
         let config = config.announce(self.settings.is_on("node.announce"));
         config.lan_discovery(self.settings.is_on("node.lan"))
+    }
+
+    /// On which terms others' packages are held.
+    fn mirror(&self) -> Terms {
+        let (settings, usual) = (&self.settings, Terms::default());
+        let time = |name: &str| settings.parsed(name).map(|Span(time)| time);
+        Terms {
+            budget: settings.parsed("mirror.budget").unwrap_or(usual.budget),
+            factor: settings.parsed("mirror.factor").map_or(usual.factor, |Copies(count)| count),
+            strategy: settings.parsed("mirror.strategy").unwrap_or(usual.strategy),
+            filter: settings.parsed("mirror.only").map_or(usual.filter, |Mirrored(only)| only),
+            interval: time("mirror.interval").unwrap_or(usual.interval),
+            lease: time("mirror.lease").unwrap_or(usual.lease),
+            backbone: settings.is_on("mirror.backbone"),
+        }
     }
 
     /// How the line is used.

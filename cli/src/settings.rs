@@ -9,6 +9,7 @@
 
 pub mod edit;
 mod key;
+mod mirrored;
 mod nodes;
 mod only;
 
@@ -22,6 +23,7 @@ use serde::Serialize;
 use toml_edit::{Document, Item, TableLike, Value};
 
 pub use key::{KEYS, Key};
+pub use mirrored::{Copies, Mirrored};
 pub use nodes::Nodes;
 pub use only::Only;
 

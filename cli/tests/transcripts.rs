@@ -19,6 +19,7 @@ pages! {
     what_is_found_can_be_counted_and_narrowed: "search.md";
     settings_come_from_five_places: "settings.md";
     every_document_names_its_schema: "formats.md";
+    a_mirror_holds_what_it_is_told_to: "mirrors.md";
     two_machines_meet_by_ticket: "two-machines.md";
     records_come_over_by_difference: "sync.md";
     proofs_are_checked_without_a_store: "proofs.md";

@@ -77,6 +77,7 @@ async fn answer(
         return;
     };
     node.meter.add(Count::RequestsGranted, 1);
+    node.count_demand(&peer, &blobs::digest(&request.hash), &request);
     let pace = node.upload.clone();
     let send = Paced { stream: send, pace, peer, class: Class::Normal, small: 0 };
     let send = Charged { stream: send, account: node.account.clone(), peer };

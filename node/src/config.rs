@@ -13,6 +13,7 @@ use catalog::size::ByteSize;
 use catalog_sync::conflict::Rules;
 use catalog_sync::view::Selection;
 
+use crate::mirror::Terms;
 use crate::shaping::Limits;
 use crate::shaping::policy::Policy;
 use crate::topology::Strategy;
@@ -72,6 +73,7 @@ pub struct NodeConfig {
     strategy: Strategy,
     backbones: Vec<NodeId>,
     feature_log: Option<PathBuf>,
+    mirror: Terms,
 }
 
 impl NodeConfig {
@@ -96,6 +98,7 @@ impl NodeConfig {
             strategy: Strategy::default(),
             backbones: Vec::new(),
             feature_log: None,
+            mirror: Terms::default(),
         }
     }
 
@@ -238,6 +241,17 @@ impl NodeConfig {
         self
     }
 
+    /// Mirrors on these terms, once it is told to mirror.
+    pub fn mirror_by(mut self, terms: Terms) -> Self {
+        self.mirror = terms;
+        self
+    }
+
+    /// The terms on which the node mirrors.
+    pub fn mirror(&self) -> &Terms {
+        &self.mirror
+    }
+
     /// Where it is written what forecasts are made from, if it is.
     pub fn feature_log(&self) -> Option<&Path> {
         self.feature_log.as_deref()
@@ -332,6 +346,16 @@ impl NodeConfig {
     /// What is used here, which orders search results.
     pub fn usage_path(&self) -> PathBuf {
         self.home.data.join("usage")
+    }
+
+    /// What is mirrored, as a person decided.
+    pub fn mirror_path(&self) -> PathBuf {
+        self.home.data.join("mirror")
+    }
+
+    /// How often contents were served, by region.
+    pub fn demand_path(&self) -> PathBuf {
+        self.home.state.join("demand")
     }
 
     /// The search index.

@@ -1,8 +1,9 @@
 //! Opens the one socket of a node and dials others through it.
 //!
-//! Guarantees: nothing is contacted that was not named by a ticket, a known peer or, when asked
-//! for, the local network: no relay, no public lookup, no port mapping. A connection is to the
-//! node that was dialled or it fails: the handshake proves the node's key.
+//! Guarantees: nothing is contacted that was not named by a ticket, a known peer, a mirror that
+//! says that it holds what is wanted, or, when asked for, the local network: no relay, no public
+//! lookup, no port mapping. A connection is to the node that was dialled or it fails: the handshake
+//! proves the node's key.
 
 use std::fs;
 use std::io;

@@ -12,6 +12,7 @@ use tracing::{debug, warn};
 
 use crate::announce;
 use crate::endpoint::OnlineError;
+use crate::mirror;
 use crate::node::{Inner, Node, now};
 use crate::sync::Occasion;
 use crate::talk;
@@ -55,6 +56,7 @@ impl Node {
         }
         self.0.tasks.spawn(announce::keep_announcing(self.0.clone()));
         self.0.tasks.spawn(stay_connected(self.0.clone()));
+        self.0.tasks.spawn(mirror::keep(self.0.clone()));
         // What was published while the node was not reachable.
         self.0.changed();
         Ok(())

@@ -13,7 +13,7 @@ use catalog::store::{HoldReason, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::blobs::{Blobs, BlobsError, Holding};
-use crate::node::{Node, now};
+use crate::node::{Inner, Node, now};
 use crate::recovery::children;
 
 /// A fetch that was begun and not finished is given up after this long.
@@ -77,8 +77,14 @@ impl Node {
     /// # Errors
     /// [`GcError`]; nothing was deleted then.
     pub async fn gc(&self, dry_run: bool) -> Result<GcReport, GcError> {
-        let store = &self.0.store;
-        let blobs = self.0.blobs().await?;
+        self.0.gc(dry_run).await
+    }
+}
+
+impl Inner {
+    pub(crate) async fn gc(&self, dry_run: bool) -> Result<GcReport, GcError> {
+        let store = &self.store;
+        let blobs = self.blobs().await?;
         let alone = blobs.alone().await;
         let now = now();
 

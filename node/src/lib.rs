@@ -36,6 +36,7 @@ mod links;
 mod lookup;
 mod meter;
 mod metrics;
+pub mod mirror;
 pub mod node;
 pub mod owner;
 mod pace;

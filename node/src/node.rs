@@ -40,6 +40,7 @@ use crate::fetch::claims::Claims;
 use crate::line::Line;
 use crate::links::Links;
 use crate::meter::Meter;
+use crate::mirror::Mirror;
 use crate::pace::Pace;
 use crate::peers::LanNodes;
 use crate::protocol;
@@ -124,6 +125,8 @@ pub(crate) struct Inner {
     pub patches: Patches,
     /// What searches among nodes remember.
     pub federation: Federation,
+    /// What is held for others.
+    pub mirror: Mirror,
     /// Those who are served.
     pub sessions: Arc<Sessions>,
     pub tasks: TaskTracker,
@@ -189,6 +192,7 @@ impl NodeBuilder {
             line,
             patches: Patches::at(config.patches_dir()),
             federation: Federation::default(),
+            mirror: Mirror::open(endpoint::node_id(&key), &config),
             sessions: Arc::new(Sessions::new(endpoint::node_id(&key))),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use catalog::digest::Digest;
 use catalog::name::Petname;
 use catalog::permission::NodeId;
 use catalog::reference::Reference;
@@ -94,7 +95,9 @@ impl Node {
         let inner = &self.0;
         let found = self.find(reference).await?;
         let strategy = strategy.unwrap_or(inner.config.strategy());
-        let ranked = inner.ranked(strategy)?;
+        let release = inner.release(&found.row.id)?;
+        let roots: Vec<Digest> = release.variants.iter().map(|variant| variant.root).collect();
+        let ranked = inner.ranked(strategy, &roots)?;
         let mut sources = Vec::new();
         for (candidate, ranked) in ranked {
             let row = inner.store.peer(&candidate.node)?;
@@ -115,24 +118,30 @@ impl Node {
 
 impl Inner {
     /// Everybody who may be asked for contents, in the order in which they are.
+    ///
+    /// - `roots`: the contents. Mirrors that say that they hold one of them are asked, too.
     pub(crate) fn ranked(
         self: &Arc<Self>,
         strategy: Strategy,
+        roots: &[Digest],
     ) -> Result<Vec<(Candidate, Ranked)>, StoreError> {
-        let candidates = self.candidates()?;
+        let (candidates, holders) = self.candidates_for(roots)?;
         let said = self.said()?;
         let facts: Vec<Facts> = candidates
             .iter()
             .map(|candidate| {
                 let addr = candidate.addrs.first().map(|addr| addr.ip());
                 let said = said.iter().find(|said| said.node == candidate.node);
+                let holder = holders.iter().find(|holder| holder.node == candidate.node);
+                let region = said.and_then(|said| said.region.clone());
+                let configured = self.config.backbones().contains(&candidate.node);
                 Facts {
                     node: candidate.node,
                     health: self.health(&candidate.node),
                     distance: self.distance(&candidate.node, addr),
                     network: addr.map(Network::of),
-                    region: said.and_then(|said| said.region.clone()),
-                    is_backbone: self.config.backbones().contains(&candidate.node),
+                    region: region.or_else(|| holder.and_then(|holder| holder.region.clone())),
+                    is_backbone: configured || holder.is_some_and(|holder| holder.is_backbone),
                 }
             })
             .collect();

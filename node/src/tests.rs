@@ -8,6 +8,7 @@ pub(crate) mod fixture;
 mod install;
 mod kill;
 mod limits;
+mod mirror;
 mod odd;
 mod permissions;
 mod probes;

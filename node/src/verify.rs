@@ -236,12 +236,13 @@ impl Verify {
         Ok(self.node.0.store.holds()?.into_iter().map(|hold| hold.root).collect())
     }
 
-    /// Whether all of a content belongs here: somebody published it, fetched it, or installed it
-    /// other than lazily.
+    /// Whether all of a content belongs here: somebody published it, fetched it, mirrors it, or
+    /// installed it other than lazily.
     fn should_be_whole(&self, root: &Digest) -> Result<bool, StoreError> {
         let store = &self.node.0.store;
         let reasons = store.holds_of(root)?;
-        if reasons.contains(&HoldReason::Published) || reasons.contains(&HoldReason::Fetched) {
+        let whole = [HoldReason::Published, HoldReason::Fetched, HoldReason::Mirrored];
+        if whole.iter().any(|reason| reasons.contains(reason)) {
             return Ok(true);
         }
         for row in store.installs()? {

@@ -212,11 +212,11 @@ fn a_peer_with_a_thousand_keys_pushes_nobody_out_and_costs_little() {
     let wide = "x".repeat(3000);
     flooder.hears((0..1600).map(|number| said(number, "usage", &wide, 60_000)));
     flooder
-        .hears([8000; 8].iter().zip(0..).map(|(node, at)| said(*node, &format!("n{at}"), "", 0)));
+        .hears([8000; 32].iter().zip(0..).map(|(node, at)| said(*node, &format!("n{at}"), "", 0)));
     flooded.befriends(9000);
     flooded.hears([said(9000, "usage", "friend", -60_000)]);
     flooded
-        .hears([8000; 8].iter().zip(9..).map(|(node, at)| said(*node, &format!("n{at}"), "", 0)));
+        .hears([8000; 32].iter().zip(33..).map(|(node, at)| said(*node, &format!("n{at}"), "", 0)));
     let before = flooded.root();
     let Talked { outcome, opener, .. } = talk(&flooded, &flooder);
     assert_eq!(outcome.ending, Ending::Partial, "more than one exchange may bring");
@@ -226,7 +226,7 @@ fn a_peer_with_a_thousand_keys_pushes_nobody_out_and_costs_little() {
         talk(&flooded, &flooder);
     }
     let held = flooded.store().snapshot().unwrap().held_registers(NOW).unwrap().items.len();
-    assert_eq!(held, 1600 + 1 + 8, "a node has room for eight registers of a stranger");
+    assert_eq!(held, 1600 + 1 + 32, "a node has room for 32 registers of a stranger");
     assert_eq!(flooded.value("usage", 9000).as_deref(), Some("friend"));
     let again = talk(&flooded, &flooder);
     assert!(again.outcome.cost.records_in < 4096, "{again:?}", again = again.outcome);

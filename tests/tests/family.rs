@@ -174,3 +174,42 @@ fn a_lazy_install_moves_only_the_files_that_are_touched() {
     let untouched = guest.run([&["cat", "esbuild", "bin/esbuild"], &choice[..]].concat());
     assert_eq!(untouched.code, Some(5), "{untouched}");
 }
+
+/// A mirror of one build of 26 holds a twentieth of the bytes at most. What it holds verifies, can be
+/// installed from it with the publisher gone, and be mirrored again from it.
+#[test]
+fn a_mirror_of_one_build_serves_it_and_so_does_a_mirror_of_that_mirror() {
+    let name = "a_mirror_of_one_build_serves_it_and_so_does_a_mirror_of_that_mirror";
+    let Some(files) = samples::npm(name) else { return };
+    let publisher = Publisher::of("npm", &files);
+    let mirror = publisher.guest();
+    let add = ["mirror", "add", "esbuild", "--profile", "pi-low"];
+    let held = mirror.json(add);
+    assert_eq!(held["variants"], serde_json::json!(["linux-arm64"]), "{held:#}");
+    let of = |held: &Value, key: &str| held[key].as_u64().unwrap();
+    let (bytes, total) = (of(&held, "bytes"), of(&held, "bytes_total"));
+    println!("{bytes} of {total} bytes, {} moved, {} builds", moved(&held), held["variants_total"]);
+    assert!(bytes * 20 <= total, "{bytes} of {total} bytes");
+    assert!(moved(&held) <= bytes * 102 / 100 + (64 << 10), "{} bytes moved", moved(&held));
+    mirror.run(["verify"]).ok();
+    let daemon = mirror.daemon();
+    drop(publisher);
+
+    let second = Machine::new();
+    second.meet(&daemon);
+    assert_eq!(second.json(add)["variants"], held["variants"]);
+    second.run(["verify"]).ok();
+    let serving = second.daemon();
+    drop(daemon);
+    let guest = Machine::new();
+    guest.meet(&serving);
+    let report = guest.json(["install", "esbuild", "--profile", "pi-low"]);
+    assert!(installed(&report).join("bin/esbuild").exists(), "{report:#}");
+    guest.run(["verify"]).ok();
+    // The release is whole, and says of the other builds what it always said.
+    let info = guest.json(["info", "esbuild"]);
+    let variants = info["release"]["variants"].as_array().unwrap().len() as u64;
+    assert_eq!(variants, of(&held, "variants_total"));
+    let elsewhere = guest.run(["install", "esbuild#darwin-arm64"]);
+    assert_eq!(elsewhere.code, Some(5), "{elsewhere}");
+}

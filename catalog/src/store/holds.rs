@@ -17,10 +17,13 @@ pub enum HoldReason {
     Fetched,
     /// It is on its way; what is here already must not be lost.
     Partial,
+    /// It is kept for others.
+    Mirrored,
 }
 
 impl HoldReason {
-    const ALL: [Self; 4] = [Self::Published, Self::Installed, Self::Fetched, Self::Partial];
+    const ALL: [Self; 5] =
+        [Self::Published, Self::Installed, Self::Fetched, Self::Partial, Self::Mirrored];
 
     const fn byte(self) -> u8 {
         match self {
@@ -28,6 +31,7 @@ impl HoldReason {
             Self::Installed => 2,
             Self::Fetched => 3,
             Self::Partial => 4,
+            Self::Mirrored => 5,
         }
     }
 }
@@ -134,6 +138,6 @@ mod tests {
         let key = hold_key(&Digest::from_bytes([0xab; 32]), HoldReason::Partial);
         assert_eq!(hex::encode(key), "ab".repeat(32) + "04");
         let codes: Vec<_> = HoldReason::ALL.into_iter().map(HoldReason::byte).collect();
-        assert_eq!(codes, [1, 2, 3, 4]);
+        assert_eq!(codes, [1, 2, 3, 4, 5]);
     }
 }

@@ -72,7 +72,7 @@ async fn one(
 }
 
 /// The references given, with `-` replaced by the lines of standard input.
-fn references(args: &[String]) -> Result<Vec<String>, Failure> {
+pub fn references(args: &[String]) -> Result<Vec<String>, Failure> {
     let mut references = Vec::new();
     for arg in args {
         if arg != "-" {

@@ -12,6 +12,7 @@ use catalog_node::shaping::policy::Schedule;
 use crate::near;
 use crate::span::Span;
 
+use super::mirrored::{Copies, Mirrored};
 use super::nodes::Nodes;
 use super::only::Only;
 
@@ -42,7 +43,9 @@ enum Kind {
     Rate,
     Schedule,
     Time,
+    Copies,
     Selection,
+    Mirrored,
     Policies,
     Name,
     Nodes,
@@ -138,6 +141,62 @@ pub static KEYS: &[Key] = &[
         in_project: false,
         about: "other limits by the time of day, such as 08:00-18:00 upload=1MB/s download=none",
         kind: Kind::Schedule,
+    },
+    Key {
+        name: "mirror.backbone",
+        env: "CATALOG_MIRROR_BACKBONE",
+        default: Some("false"),
+        in_project: false,
+        about: "whether this mirror serves everybody, and is asked when no other is enough",
+        kind: Kind::Switch,
+    },
+    Key {
+        name: "mirror.budget",
+        env: "CATALOG_MIRROR_BUDGET",
+        default: Some("10GiB"),
+        in_project: false,
+        about: "how much space a mirror's copies may take",
+        kind: Kind::Size,
+    },
+    Key {
+        name: "mirror.factor",
+        env: "CATALOG_MIRROR_FACTOR",
+        default: Some("3"),
+        in_project: false,
+        about: "how many copies of everything mirrors keep together at least, 1 to 16",
+        kind: Kind::Copies,
+    },
+    Key {
+        name: "mirror.interval",
+        env: "CATALOG_MIRROR_INTERVAL",
+        default: Some("1m"),
+        in_project: false,
+        about: "how often a mirror decides what to hold",
+        kind: Kind::Time,
+    },
+    Key {
+        name: "mirror.lease",
+        env: "CATALOG_MIRROR_LEASE",
+        default: Some("30m"),
+        in_project: false,
+        about: "how long others count on a mirror that they hear nothing of",
+        kind: Kind::Time,
+    },
+    Key {
+        name: "mirror.only",
+        env: "CATALOG_MIRROR_ONLY",
+        default: None,
+        in_project: false,
+        about: "what a mirror may hold, such as `profile:pi-low tag:graph`",
+        kind: Kind::Mirrored,
+    },
+    Key {
+        name: "mirror.strategy",
+        env: "CATALOG_MIRROR_STRATEGY",
+        default: Some("adaptive"),
+        in_project: false,
+        about: "by what it is decided which copies there should be",
+        kind: Kind::OneOf(&["popularity", "geographic", "access-pattern", "priority", "adaptive"]),
     },
     Key {
         name: "node.announce",
@@ -353,6 +412,15 @@ impl Key {
             Kind::Time => {
                 (value.parse::<Span>().is_ok(), "a time such as 30s, 5m or 1h".to_owned())
             }
+            Kind::Copies => {
+                (value.parse::<Copies>().is_ok(), "a number of copies from 1 to 16".to_owned())
+            }
+            Kind::Mirrored => (
+                value.parse::<Mirrored>().is_ok(),
+                "words such as profile:pi-low, variant:linux-x86, tag:graph, kind:service, \
+                 package:graph* or publisher:cat1…"
+                    .to_owned(),
+            ),
             Kind::Selection => (
                 value.parse::<Only>().is_ok(),
                 "words such as tag:graph, kind:service, fits:linux-x86_64 or publisher:cat1…"

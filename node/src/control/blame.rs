@@ -21,6 +21,7 @@ use crate::endpoint::{DialError, OnlineError};
 use crate::gc::GcError;
 use crate::grants::AttestError;
 use crate::lookup::ChooseError;
+use crate::mirror::{BookError, MirrorError};
 use crate::protocol::message::TalkError;
 use crate::prove::{ProofError, ProveError};
 use crate::talk::LinkError;
@@ -355,6 +356,31 @@ impl Blame for BlobsError {
                 Failure::of(code_of(source), self)
             }
             error => Failure::of(Code::CORRUPT, error).hint("catalog verify --repair"),
+        }
+    }
+}
+
+impl Blame for MirrorError {
+    fn blame(&self) -> Failure {
+        match self {
+            Self::Choose(error) => error.blame(),
+            Self::NotPublic { .. } => Failure::of(Code::NOT_PUBLIC, self),
+            Self::Budget { .. } => Failure::of(Code::BUDGET, self).hint(
+                "catalog config set mirror.budget 20GiB allows more; catalog mirror drop makes room",
+            ),
+            Self::NotHeld { .. } => {
+                Failure::of(Code::NOT_HELD, self).hint("catalog mirror list shows what is")
+            }
+            Self::Fetch(error) => error.blame(),
+            Self::Filter(_) => Failure::of(Code::USAGE, self).hint("say less in one filter"),
+            Self::Book(BookError::Io { source, .. }) => Failure::of(code_of(source), self),
+            Self::Book(BookError::Damaged { .. }) => Failure::of(Code::STORE_BROKEN, self)
+                .hint("move the file away: what is held stays, and can be added again"),
+            Self::Book(BookError::Full) => Failure::of(Code::BUDGET, self)
+                .hint("a filter holds more than a list: catalog mirror start"),
+            Self::Blobs(error) => error.blame(),
+            Self::Store(error) => error.blame(),
+            Self::Say(_) => Failure::of(Code::INTERNAL, self),
         }
     }
 }

@@ -260,6 +260,10 @@ codes! {
         policy: `catalog config set node.policies acme=newest-wins`. The publisher ends it by moving \
         the channel once more.";
 
+    NOT_HELD = 316, NotFound: "nothing of it is held for others",
+        "`catalog mirror list` shows what this node holds for others, whether it was added by hand \
+        or chosen by the mirror itself.";
+
     NOTHING_FITS = 401, NothingFits: "no variant fits this machine",
         "Each variant was refused for the reason shown, with the amount that is missing. \
         `catalog explain REF` prints every check; `--profile` and `--set` choose for another \
@@ -341,6 +345,9 @@ codes! {
         "Attested are releases of other publishers that everybody may read: a publisher's word for \
         its own releases says nothing more, and to attest what only some may read would tell \
         everybody that it exists.";
+    NOT_PUBLIC = 711, NotPermitted: "not everybody may read it, so it is not mirrored",
+        "A mirror holds what everybody may read. The nodes that a restricted release lists fetch it \
+        from each other: `catalog fetch` keeps it here for them.";
 
     DISK_FULL = 801, Disk: "the disk is full",
         "There is not enough space to finish. Nothing half-written is visible and nothing that \
@@ -351,6 +358,9 @@ codes! {
     IO = 803, Failed: "a file could not be read or written",
         "The operating system reported an error that is not about space or permission. The cause \
         line has its words.";
+    BUDGET = 804, Disk: "the budget of the mirror is used up",
+        "What is held for others may take as much room as `mirror.budget` says, or as was said \
+        with `catalog mirror start --max`. Allow more, or make room: `catalog mirror drop`.";
 
     STORE_HELD = 901, Busy: "another process owns the store",
         "One process owns a store at a time. Commands talk to a running node by themselves; this \

@@ -7,6 +7,7 @@ mod author;
 mod conflict;
 mod consume;
 mod limits;
+mod mirror;
 mod peers;
 mod permission;
 mod proof;
@@ -33,6 +34,10 @@ pub use consume::{
     Sources, Update,
 };
 pub use limits::{Direction, Limits, LineUse};
+pub use mirror::{
+    MirrorAdd, MirrorDrop, MirrorExplain, MirrorList, MirrorMode, MirrorOnly, MirrorPlan,
+    MirrorStatus,
+};
 pub use peers::{Keys, PeerAdd, PeerList, PeerPing, PeerRemove, PeerTicket, Trust, Untrust};
 pub use permission::{Attest, Attested, Grant, Grants, Revoke};
 pub use proof::Prove;

@@ -60,6 +60,12 @@ pub(super) fn router(node: Node, stop: CancellationToken, http: Option<Http>) ->
         .short::<ask::Gc>()
         .short::<ask::Limits>()
         .short::<ask::Stats>()
+        .short::<ask::MirrorMode>()
+        .short::<ask::MirrorDrop>()
+        .short::<ask::MirrorList>()
+        .short::<ask::MirrorStatus>()
+        .short::<ask::MirrorPlan>()
+        .short::<ask::MirrorExplain>()
         .short::<ask::Status>()
         .short::<ask::Doctor>()
         .long::<ask::SearchLive>()
@@ -67,6 +73,7 @@ pub(super) fn router(node: Node, stop: CancellationToken, http: Option<Http>) ->
         .long::<ask::Install>()
         .long::<ask::Update>()
         .long::<ask::Fetch>()
+        .long::<ask::MirrorAdd>()
         .long::<ask::Verify>()
         .long::<ask::IndexRebuild>();
     table

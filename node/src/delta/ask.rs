@@ -76,7 +76,7 @@ pub(crate) struct Destination<'a> {
 pub(crate) async fn fetch(node: &Arc<Inner>, root: Digest, twins: &[Twin], to: Destination<'_>) {
     let deadline = Instant::now() + PATIENCE;
     let mut left: Vec<Twin> = twins.to_vec();
-    let mut peers = Peers::dial(node, twins).await;
+    let mut peers = Peers::dial(node, root, twins).await;
     let (to, one_at_a_time) = (&to, &Semaphore::new(1));
     while !left.is_empty()
         && let Some((id, connection)) = peers.next().await
@@ -108,7 +108,7 @@ pub(crate) async fn fetch(node: &Arc<Inner>, root: Digest, twins: &[Twin], to: D
 pub(crate) async fn offers(node: &Arc<Inner>, root: Digest, twins: &[Twin]) -> Vec<Option<u64>> {
     let deadline = Instant::now() + PATIENCE_OF_A_PLAN;
     let mut offers = vec![None; twins.len()];
-    let mut peers = Peers::dial(node, twins).await;
+    let mut peers = Peers::dial(node, root, twins).await;
     while offers.contains(&None)
         && let Some((_, connection)) = peers.next().await
     {
@@ -132,12 +132,12 @@ struct Peers {
 
 impl Peers {
     /// Dials the best of all peers, where there is anything to ask for.
-    async fn dial(node: &Arc<Inner>, twins: &[Twin]) -> Self {
+    async fn dial(node: &Arc<Inner>, root: Digest, twins: &[Twin]) -> Self {
         let (mut dialling, until) = (JoinSet::new(), Instant::now() + CONNECT_TIMEOUT);
         if twins.is_empty() {
             return Self { dialling, until };
         }
-        let ranked = node.ranked(node.config.strategy());
+        let ranked = node.ranked(node.config.strategy(), &[root]);
         let (Ok(net), Ok(ranked)) = (node.net().await, ranked) else {
             return Self { dialling, until };
         };

@@ -55,6 +55,8 @@ pub(crate) struct Want<'a> {
     pub class: Class,
     /// By what sources are chosen; by what the node is set to when absent.
     pub strategy: Option<Strategy>,
+    /// Why it is kept once all of it is here.
+    pub kept: HoldReason,
 }
 
 impl<'a> Want<'a> {
@@ -63,7 +65,7 @@ impl<'a> Want<'a> {
     }
 
     pub(crate) fn new(reference: &'a str, variant: &'a Variant, part: Part<'a>) -> Self {
-        Self { reference, variant, part, base: None, class: Class::High, strategy: None }
+        Self { reference, variant, part, base: None, class: Class::High, strategy: None, kept: HoldReason::Fetched }
     }
 
     /// The same, so urgent.
@@ -74,6 +76,11 @@ impl<'a> Want<'a> {
     /// The same, to take the place of what is here.
     pub(crate) fn instead_of(self, base: Option<Digest>) -> Self {
         Self { base: base.filter(|root| *root != self.variant.root), ..self }
+    }
+
+    /// The same, to be kept for this reason.
+    pub(crate) fn kept(self, kept: HoldReason) -> Self {
+        Self { kept, ..self }
     }
 
     /// Chooses sources by this.
@@ -162,7 +169,7 @@ pub(crate) async fn bring(
     writer.sync().await?;
     tally.report();
     if matches!(want.part, Part::Whole) && !was_whole {
-        hold(node, variant.root, HoldReason::Fetched).await?;
+        hold(node, variant.root, want.kept).await?;
         let (store, root) = (node.store.clone(), variant.root);
         blocking(move || store.release_hold(&root, HoldReason::Partial)).await?;
     }

@@ -122,7 +122,8 @@ impl Session {
             true => Some(Arc::new(Net::ephemeral(&node.config).await?)),
             false => None,
         };
-        let (candidates, ranked): (Vec<_>, Vec<_>) = node.ranked(strategy)?.into_iter().unzip();
+        let (candidates, ranked): (Vec<_>, Vec<_>) =
+            node.ranked(strategy, &[root])?.into_iter().unzip();
         let health = candidates.iter().map(|one| node.experience.of(&one.node)).collect();
         let seed = u64::from_le_bytes(root.as_bytes()[..8].try_into().unwrap_or_default());
         let mut machine = Transfer::new(health, now, seed);

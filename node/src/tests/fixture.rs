@@ -29,6 +29,13 @@ impl Machine {
         Self { dir, node }
     }
 
+    /// A node that is set up so, beside hearing the loopback interface only.
+    pub(crate) async fn set_up(change: impl FnOnce(NodeConfig) -> NodeConfig) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let node = open_as(change(config(dir.path()))).await;
+        Self { dir, node }
+    }
+
     /// A node that knows no patches.
     pub(crate) async fn without_patches() -> Self {
         let dir = tempfile::tempdir().unwrap();
