@@ -14,9 +14,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use administer::{
-    ChangesArgs, CompletionsArgs, ConfigCommand, ConfigFileArgs, ConflictsArgs, DaemonCommand,
-    DaemonStartArgs, DemoArgs, IndexCommand, KeyCommand, LimitsArgs, ManArgs, PeerCommand,
-    ProfileCommand, ResolveArgs, StatsArgs, SyncArgs,
+    ChangesArgs, CompletionsArgs, ConfigCommand, ConfigFileArgs, ConflictsArgs, CreditsArgs,
+    CreditsCommand, DaemonCommand, DaemonStartArgs, DemoArgs, IndexCommand, KeyCommand, LimitsArgs,
+    ManArgs, PeerCommand, ProfileCommand, ResolveArgs, StatsArgs, SyncArgs,
 };
 pub use author::{
     AttestArgs, ChannelArgs, GrantArgs, GrantsArgs, ImportArgs, ImportCommand, InitArgs, LintArgs,
@@ -198,6 +198,8 @@ pub enum Command {
     },
     /// Show this node on one screen
     Status,
+    /// Show what this node earned by serving others, with every factor
+    Credits(CreditsArgs),
     /// Show what this node gives and takes, and how well it does
     Stats(StatsArgs),
     /// Check what commonly goes wrong, and say how to mend it

@@ -2,6 +2,7 @@
 
 mod config;
 mod conflict;
+mod credits;
 mod daemon;
 mod doctor;
 mod explain;
@@ -28,14 +29,20 @@ mod stats;
 mod sync;
 mod upkeep;
 
-use crate::args::{Cli, Command, ConfigCommand, DaemonCommand, VerifyArgs};
+use crate::args::{Cli, Command, ConfigCommand, CreditsArgs, DaemonCommand, VerifyArgs};
 use crate::logs::{self, Talk};
 use crate::session::Session;
 use crate::stop::Stop;
 
 /// Does what the command line says.
 pub fn run(cli: Cli) -> Result<(), Stop> {
-    let Cli { global, command } = cli;
+    let Cli { mut global, command } = cli;
+    if matches!(&command, Command::Credits(CreditsArgs { command: Some(_) }))
+        && global.format.as_deref() == Some("csv")
+    {
+        // The only form of data that one command has: what an export prints anyway.
+        global.format = Some("plain".to_owned());
+    }
     let talk = match &command {
         Command::Daemon { command: DaemonCommand::Start(args) } if args.foreground => Talk::Log,
         _ => Talk::Silent,
@@ -83,6 +90,7 @@ fn with(session: &Session, command: Command) -> Result<(), Stop> {
         Command::Resolve(args) => conflict::resolve(session, args),
         Command::Index { command } => index::index(session, &command),
         Command::Status => upkeep::status(session),
+        Command::Credits(args) => credits::credits(session, &args),
         Command::Stats(_) => stats::stats(session),
         Command::Peer { command } => peer::peer(session, &command),
         Command::Sync(args) => sync::sync(session, &args),

@@ -79,6 +79,9 @@ impl Session {
         if let Some(Nodes(backbones)) = self.settings.parsed("transfer.backbones") {
             config = config.backbone(backbones);
         }
+        if let Some(Nodes(friends)) = self.settings.parsed("node.friends") {
+            config = config.befriend(friends);
+        }
         if let Some(file) = self.settings.text("transfer.features") {
             config = config.log_features(file.into());
         }

@@ -27,4 +27,5 @@ pages! {
     keys_are_kept_and_moved: "keys.md";
     a_node_says_what_it_gives_and_takes: "stats.md";
     who_may_read_is_said_by_the_publisher: "permissions.md";
+    credits_are_shown_with_the_sum_behind_them: "credits.md";
 }

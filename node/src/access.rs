@@ -46,6 +46,7 @@ const REFUSED: u32 = 3;
 /// Answers the requests of one connection until it ends.
 pub(crate) async fn serve(node: Arc<Inner>, connection: Connection) {
     let peer = remote(&connection);
+    node.account.serves(&connection);
     let id = connection.stable_id() as u64;
     let each = |send, receive| answer(node.clone(), peer, id, send, receive);
     serve::streams(&node, &connection, STREAMS_AT_ONCE, each).await;

@@ -89,6 +89,9 @@ pub(crate) async fn keep_announcing(inner: Arc<Inner>) {
         if let Err(error) = inner.announce().await {
             warn!("this node could not be announced: {error}");
         }
+        if let Err(error) = inner.exchange_receipts().await {
+            warn!("receipts could not be exchanged: {error}");
+        }
         let store = inner.store.clone();
         if let Err(error) = blocking(move || store.sweep_registers(now())).await {
             warn!("what has expired could not be dropped: {error}");

@@ -74,6 +74,7 @@ pub struct NodeConfig {
     backbones: Vec<NodeId>,
     feature_log: Option<PathBuf>,
     mirror: Terms,
+    friends: Vec<NodeId>,
 }
 
 impl NodeConfig {
@@ -99,6 +100,7 @@ impl NodeConfig {
             backbones: Vec::new(),
             feature_log: None,
             mirror: Terms::default(),
+            friends: Vec::new(),
         }
     }
 
@@ -235,6 +237,17 @@ impl NodeConfig {
         self
     }
 
+    /// Lets these nodes wait for nobody who has not given much, whatever they gave themselves.
+    pub fn befriend(mut self, nodes: Vec<NodeId>) -> Self {
+        self.friends = nodes;
+        self
+    }
+
+    /// The nodes that need not have given anything.
+    pub fn friends(&self) -> &[NodeId] {
+        &self.friends
+    }
+
     /// Writes what forecasts of providers are made from to this file, 16 MiB at most.
     pub fn log_features(mut self, file: PathBuf) -> Self {
         self.feature_log = Some(file);
@@ -358,6 +371,11 @@ impl NodeConfig {
         self.home.state.join("demand")
     }
 
+    /// What peers were given and gave.
+    pub fn account_path(&self) -> PathBuf {
+        self.home.data.join("account")
+    }
+
     /// The search index.
     pub fn index_dir(&self) -> PathBuf {
         self.home.cache.join("index")
@@ -399,6 +417,7 @@ mod tests {
             config.blobs_dir(),
             config.packages_dir(),
             config.usage_path(),
+            config.account_path(),
             config.index_dir(),
             config.patches_dir(),
             config.port_path(),

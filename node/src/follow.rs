@@ -11,6 +11,7 @@ use n0_future::StreamExt;
 use tracing::{debug, warn};
 
 use crate::announce;
+use crate::audit;
 use crate::endpoint::OnlineError;
 use crate::mirror;
 use crate::node::{Inner, Node, now};
@@ -57,6 +58,7 @@ impl Node {
         self.0.tasks.spawn(announce::keep_announcing(self.0.clone()));
         self.0.tasks.spawn(stay_connected(self.0.clone()));
         self.0.tasks.spawn(mirror::keep(self.0.clone()));
+        self.0.tasks.spawn(audit::keep_auditing(self.0.clone()));
         // What was published while the node was not reachable.
         self.0.changed();
         Ok(())

@@ -28,11 +28,27 @@ pub(crate) enum Count {
     SearchesRemembered,
     /// Searches among nodes for which peers were asked.
     SearchesAsked,
+    /// Receipts that were signed here.
+    ReceiptsSigned,
+    /// Receipts that were signed for this node.
+    ReceiptsTaken,
+    /// Receipts that did not count: forged, empty, old, for others, for too much.
+    ReceiptsRefused,
+    /// Bytes of the frames about receipts, where this node signs.
+    ReceiptBytes,
+    /// Nodes that were found to contradict themselves.
+    Frauds,
+    /// Audits in which the right bytes came.
+    AuditsKept,
+    /// Audits in which other bytes came, or none that should be there.
+    AuditsLost,
+    /// Audits that nobody answered in time.
+    AuditsAway,
 }
 
 impl Count {
     /// All of them, with the name and the words of `/metrics`.
-    pub(crate) const ALL: [(Self, &str, &str); 10] = [
+    pub(crate) const ALL: [(Self, &str, &str); 18] = [
         (Self::ContentsSent, "contents_sent_bytes", "Bytes of contents sent to peers"),
         (
             Self::ContentsReceived,
@@ -51,6 +67,18 @@ impl Count {
             "Searches among nodes answered from memory",
         ),
         (Self::SearchesAsked, "searches_asked", "Searches among nodes for which peers were asked"),
+        (Self::ReceiptsSigned, "receipts_signed", "Receipts that were signed here"),
+        (Self::ReceiptsTaken, "receipts_taken", "Receipts that were signed for this node"),
+        (Self::ReceiptsRefused, "receipts_refused", "Receipts that did not count"),
+        (
+            Self::ReceiptBytes,
+            "receipts_bytes",
+            "Bytes of the frames about receipts, where this node signs",
+        ),
+        (Self::Frauds, "frauds", "Proofs that a node contradicts itself"),
+        (Self::AuditsKept, "audits_kept", "Audits in which the right bytes came"),
+        (Self::AuditsLost, "audits_lost", "Audits in which other bytes came, or none"),
+        (Self::AuditsAway, "audits_away", "Audits that nobody answered in time"),
     ];
 }
 

@@ -28,7 +28,8 @@ use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use crate::access;
-use crate::account::Account;
+use crate::account::{self, Account};
+use crate::audit::Auditor;
 use crate::blobs::{Blobs, BlobsError};
 use crate::blocking::blocking;
 use crate::config::NodeConfig;
@@ -134,6 +135,8 @@ pub(crate) struct Inner {
     pub started: Instant,
     /// What is used here.
     pub counts: usage::Counts,
+    /// What it costs to ask others for what they say they hold.
+    pub auditor: Auditor,
     /// What peers were given, and gave.
     pub account: Arc<Account>,
     /// What happened since the node began.
@@ -176,8 +179,10 @@ impl NodeBuilder {
         let store = open_store(&config.store_dir()).await?;
         let line = Arc::new(Line::new(config.policy().clone()));
         let meter: Arc<Meter> = Arc::default();
+        let id = endpoint::node_id(&key);
+        let account = Account::at(config.account_path(), id, &key, meter.clone());
         let inner = Inner {
-            id: endpoint::node_id(&key),
+            id,
             key,
             keeper: Keeper::new(store.clone()),
             store,
@@ -192,13 +197,14 @@ impl NodeBuilder {
             line,
             patches: Patches::at(config.patches_dir()),
             federation: Federation::default(),
-            mirror: Mirror::open(endpoint::node_id(&key), &config),
-            sessions: Arc::new(Sessions::new(endpoint::node_id(&key))),
+            mirror: Mirror::open(id, &config),
+            sessions: Arc::new(Sessions::new(id)),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             started: Instant::now(),
             counts: usage::Counts::open(config.usage_path(), config.counts_usage()),
-            account: Arc::new(Account::new(meter.clone())),
+            auditor: Auditor::default(),
+            account: Arc::new(account),
             meter,
             sizes: Sizes::default(),
             torn: Mutex::default(),
@@ -280,6 +286,7 @@ impl Node {
     /// [`BlobsError`] when the blob store could not write its last words; the next start checks it.
     pub async fn shutdown(&self) -> Result<(), BlobsError> {
         let inner = &self.0;
+        inner.account.finish().await;
         inner.stop.cancel();
         inner.links.close();
         if let Some(net) = inner.net.get() {
@@ -287,6 +294,7 @@ impl Node {
         }
         inner.tasks.close();
         inner.tasks.wait().await;
+        inner.account.close().await;
         let keeper = inner.keeper.clone();
         if let Err(error) = blocking(move || keeper.save()).await {
             // The next start takes longer, no more.
@@ -330,11 +338,13 @@ impl Inner {
             return Err(OnlineError::Shutdown);
         }
         let bind = || async {
-            let protocols = [protocol::ALPN, access::ALPN, delta::ALPN, session::ALPN];
+            let protocols =
+                [protocol::ALPN, access::ALPN, delta::ALPN, session::ALPN, account::ALPN];
             let net = Arc::new(Net::bind(&self.config, self.key, &protocols).await?);
             self.tasks.spawn(self.line.clone().run(self.stop.clone()));
             self.tasks.spawn(crate::serve::accept(self.clone(), net.clone()));
             self.tasks.spawn(crate::sessions::report(self.clone()));
+            self.tasks.spawn(Account::run(self.clone()));
             Ok(net)
         };
         self.net.get_or_try_init(bind).await

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use catalog::permission::NodeId;
+use catalog_mirror::share::Share;
 use iroh::endpoint::{Connection, VarInt};
 use iroh_blobs::util::SendStream;
 use tokio::sync::{Notify, oneshot};
@@ -96,6 +97,16 @@ impl Pace {
         let now = self.now();
         self.lock().shaper.set(now, limits);
         self.asked.notify_one();
+    }
+
+    /// Whether anything is held back, so that somebody may have to wait for somebody else.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.lock().shaper.limits().are_set()
+    }
+
+    /// Says what peers have a right to, for what waits already too.
+    pub(crate) fn rank(&self, shares: BTreeMap<NodeId, Share>) {
+        self.lock().shaper.rank(shares);
     }
 
     /// Lets nothing go that is less urgent than `floor`, and lets nearly everything yield to the

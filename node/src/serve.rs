@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use tracing::debug;
 
 use crate::access;
+use crate::account;
 use crate::delta;
 use crate::endpoint::{Net, remote};
 use crate::node::Inner;
@@ -24,8 +25,9 @@ use crate::talk;
 
 /// A handshake that takes longer is given up.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections of one node; an honest one needs one for records and a few for contents.
-const CONNECTIONS_PER_NODE_MAX: usize = 8;
+/// Connections of one node; an honest one needs one for records, one for receipts, and two for each
+/// transfer.
+const CONNECTIONS_PER_NODE_MAX: usize = 10;
 
 /// Accepts connections until the node ends.
 pub(crate) async fn accept(node: Arc<Inner>, net: Arc<Net>) {
@@ -74,6 +76,7 @@ async fn welcome(node: Arc<Inner>, guests: Arc<Guests<Connection>>, incoming: In
         }
         delta::ALPN => delta::serve(node, connection).await,
         session::ALPN => sessions::serve(node, connection).await,
+        account::ALPN => account::serve(node, connection).await,
         other => debug!(protocol = ?other, "connection for an unknown protocol"),
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! Guarantees: no peer, and not all of them together, gets more than a burst and the rate that is
 //! set; a higher class is served first, by weight, so that no class starves; inside a class the
-//! peers with a [`Standing`] share by their weights, and all others a fixed part that is theirs as a
+//! peers with a weight of their own share by it, and all others a fixed part that is theirs as a
 //! whole: who comes with a thousand keys gets no more of it. Nothing waits while there is anything
 //! that may go, whosever it is, but for classes that are paused and for [`Class::Low`], which gives
 //! way to the line's other traffic (`yielding`).
@@ -13,22 +13,19 @@
 //! monotonic, counted from whenever the caller likes.
 
 mod bucket;
-mod fair;
 pub mod policy;
 mod rate;
 mod schedule;
 pub(crate) mod yielding;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::IpAddr;
 use std::time::Duration;
 
 use catalog::ByteSize;
 use catalog::permission::NodeId;
+use catalog_mirror::share::{Fair, Network, Share, Waiting};
 
 pub(crate) use bucket::Bucket;
-use fair::Fair;
-pub use fair::Weight;
 pub use rate::{Rate, RateError};
 
 /// The most that one ask may be for: a chunk group of BLAKE3, so that what waits behind it does
@@ -98,39 +95,6 @@ impl Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ask(u64);
 
-/// What all strangers together have of a class in which others wait, too: 5 % of it.
-const STRANGERS: (Weight, Weight) = (Weight::thousandths(50), Weight::thousandths(950));
-
-/// How a peer stands beside others of its class.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// Nothing speaks for it. Strangers of one network share what one network has.
-    Stranger(Network),
-    /// It did something for us, or belongs to us.
-    Known(Weight),
-}
-
-/// A part of the internet that counts as one where strangers are concerned.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Network(u64);
-
-impl Network {
-    /// The network of an address: the first 24 bits of an old one, 56 of a new one.
-    pub fn of(addr: IpAddr) -> Self {
-        match addr.to_canonical() {
-            IpAddr::V4(addr) => Self(u64::from(u32::from(addr) >> 8)),
-            IpAddr::V6(addr) => Self((u128::from(addr) >> 72) as u64 | 1 << 63),
-        }
-    }
-}
-
-/// Those who share a class: strangers, and all others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Side {
-    Strangers,
-    Known,
-}
-
 /// One direction: up, or down.
 #[derive(Debug)]
 pub struct Shaper {
@@ -138,8 +102,8 @@ pub struct Shaper {
     total: Option<Bucket>,
     peers: BTreeMap<NodeId, Bucket>,
     classes: [Queue; 4],
-    /// How peers stand; who is not in it is a stranger of an unknown network.
-    standings: BTreeMap<NodeId, Standing>,
+    /// What peers have a right to; who is not in it is a stranger of an unknown network.
+    shares: BTreeMap<NodeId, Share>,
     /// The least urgent class that may go.
     floor: Class,
     /// What [`Class::Low`] may have.
@@ -156,37 +120,8 @@ struct Queue {
     pass: u64,
     /// Peers in the order of their turns, each with what it asked for, oldest first.
     turns: VecDeque<(NodeId, VecDeque<(Ask, u64)>)>,
-    sides: Fair<Side>,
-    /// Networks of strangers.
-    networks: Fair<Network>,
-    peers: Fair<NodeId>,
-}
-
-impl Queue {
-    /// Where a peer stands among those that wait; the lowest is next, of equals the first in turn.
-    fn place(&self, peer: NodeId, standing: Standing) -> (u64, u64, u64) {
-        let place = self.peers.place(peer);
-        match standing {
-            Standing::Known(_) => (self.sides.place(Side::Known), 0, place),
-            Standing::Stranger(network) => {
-                (self.sides.place(Side::Strangers), self.networks.place(network), place)
-            }
-        }
-    }
-
-    fn give(&mut self, peer: NodeId, standing: Standing, bytes: u64) {
-        match standing {
-            Standing::Known(weight) => {
-                self.sides.give(Side::Known, bytes, STRANGERS.1);
-                self.peers.give(peer, bytes, weight);
-            }
-            Standing::Stranger(network) => {
-                self.sides.give(Side::Strangers, bytes, STRANGERS.0);
-                self.networks.give(network, bytes, Weight::ONE);
-                self.peers.give(peer, bytes, Weight::ONE);
-            }
-        }
-    }
+    /// Whose turn it is among those that may go.
+    fair: Fair,
 }
 
 impl Shaper {
@@ -197,7 +132,7 @@ impl Shaper {
             total: None,
             peers: BTreeMap::new(),
             classes: Default::default(),
-            standings: BTreeMap::new(),
+            shares: BTreeMap::new(),
             floor: Class::Low,
             low: None,
             passed: 0,
@@ -228,14 +163,14 @@ impl Shaper {
         bucket
     }
 
-    /// Says how peers stand from now on, for what waits already too. Who is not named is a stranger
-    /// of an unknown network.
-    pub fn rank(&mut self, standings: BTreeMap<NodeId, Standing>) {
-        self.standings = standings;
+    /// Says what peers have a right to from now on, for what waits already too. Who is not named is a
+    /// stranger of an unknown network.
+    pub fn rank(&mut self, shares: BTreeMap<NodeId, Share>) {
+        self.shares = shares;
     }
 
-    fn standing(&self, peer: &NodeId) -> Standing {
-        self.standings.get(peer).copied().unwrap_or(Standing::Stranger(Network::default()))
+    fn share(&self, peer: &NodeId) -> Share {
+        self.shares.get(peer).copied().unwrap_or(Share::Pooled(Network::UNKNOWN))
     }
 
     /// Lets nothing go that is less urgent than `class`, until it is called again.
@@ -295,11 +230,11 @@ impl Shaper {
     /// The next ask that may go ahead now, if any.
     pub fn next_grant(&mut self, now: Duration) -> Option<Ask> {
         let (class, turn) = self.next_turn(now)?;
-        let standing = self.standing(&self.classes[class as usize].turns.get(turn)?.0);
+        let share = self.share(&self.classes[class as usize].turns.get(turn)?.0);
         let queue = &mut self.classes[class as usize];
         let (peer, mut chunks) = queue.turns.remove(turn)?;
         let (ask, bytes) = chunks.pop_front()?;
-        queue.give(peer, standing, bytes);
+        queue.fair.sent(&Waiting { peer, share, bytes });
         if !chunks.is_empty() {
             queue.turns.push_back((peer, chunks));
         }
@@ -324,11 +259,14 @@ impl Shaper {
         let may = |(_, ready): &(usize, Duration)| *ready <= now;
         let open = Class::ALL.into_iter().filter_map(|class| {
             let queue = &self.classes[class as usize];
-            let place = |(turn, _): &(usize, Duration)| {
-                let peer = queue.turns[*turn].0;
-                queue.place(peer, self.standing(&peer))
-            };
-            let (turn, _) = self.turns(class, now).filter(may).min_by_key(place)?;
+            let ready: Vec<usize> =
+                self.turns(class, now).filter(may).map(|(turn, _)| turn).collect();
+            let waiting = ready.iter().map(|turn| {
+                let (peer, chunks) = &queue.turns[*turn];
+                let bytes = chunks.front().map_or(0, |(_, bytes)| *bytes);
+                Waiting { peer: *peer, share: self.share(peer), bytes }
+            });
+            let turn = ready[queue.fair.next(waiting)?];
             Some((class, turn))
         });
         open.min_by_key(|(class, _)| self.classes[*class as usize].pass)

@@ -1,6 +1,7 @@
 //! Journeys between real nodes on the loopback interface, and attacks on them.
 
 mod attacks;
+mod audits;
 mod conflicts;
 mod delta;
 mod federation;
@@ -12,6 +13,7 @@ mod mirror;
 mod odd;
 mod permissions;
 mod probes;
+mod receipts;
 mod records;
 mod registers;
 mod sessions;

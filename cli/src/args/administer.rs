@@ -278,6 +278,29 @@ pub struct ConfigFileArgs {
     pub project: bool,
 }
 
+/// `catalog credits`
+#[derive(Args, Debug)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  \
+    catalog credits                             the balance, and the sum behind each line\n  \
+    catalog credits export --format csv > credits.csv\n\n\
+    Credits give weight beside others who want something of the same node at the same time, and\n\
+    nothing else. They are this node's view; there is no total that holds for all."
+)]
+pub struct CreditsArgs {
+    /// What to do instead of showing it.
+    #[command(subcommand)]
+    pub command: Option<CreditsCommand>,
+}
+
+/// `catalog credits …`
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum CreditsCommand {
+    /// Write the statement as comma-separated values, with the names of the columns first
+    Export,
+}
+
 /// `catalog stats`
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \

@@ -207,6 +207,14 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Switch,
     },
     Key {
+        name: "node.friends",
+        env: "CATALOG_NODE_FRIENDS",
+        default: None,
+        in_project: false,
+        about: "the ids of nodes that get as much of a full line as if they had given much",
+        kind: Kind::Nodes,
+    },
+    Key {
         name: "node.lan",
         env: "CATALOG_NODE_LAN",
         default: Some("false"),

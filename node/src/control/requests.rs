@@ -42,7 +42,7 @@ pub use peers::{Keys, PeerAdd, PeerList, PeerPing, PeerRemove, PeerTicket, Trust
 pub use permission::{Attest, Attested, Grant, Grants, Revoke};
 pub use proof::Prove;
 pub use sync::{Changes, PeerFreshness, Sync, Synced};
-pub use upkeep::{Doctor, Gc, IndexRebuild, Served, Stats, Status, Stop, Verify};
+pub use upkeep::{Credits, Doctor, Gc, IndexRebuild, Served, Stats, Status, Stop, Verify};
 
 use super::blame::Blame;
 use super::code::Code;

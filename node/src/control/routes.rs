@@ -59,6 +59,7 @@ pub(super) fn router(node: Node, stop: CancellationToken, http: Option<Http>) ->
         .short::<ask::Untrust>()
         .short::<ask::Gc>()
         .short::<ask::Limits>()
+        .short::<ask::Credits>()
         .short::<ask::Stats>()
         .short::<ask::MirrorMode>()
         .short::<ask::MirrorDrop>()

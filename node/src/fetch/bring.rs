@@ -10,6 +10,7 @@ use catalog::size::ByteSize;
 use catalog::store::{Hold, HoldReason};
 use catalog::tree::{TREE_BYTES_MAX, TREE_ENTRIES_MAX, Tree, TreeEntry};
 use catalog::variant::Variant;
+use catalog_mirror::pace::Signing;
 
 use super::claims::Claim;
 use super::job::{self, Wanted};
@@ -113,7 +114,12 @@ pub(crate) async fn bring(
     if !was_whole {
         hold(node, variant.root, HoldReason::Partial).await?;
     }
-    let tally = Tally::of_node(progress.clone(), node.clone(), want.class);
+    // Who is not to be known signs for nothing. What cannot be found out is not signed for either.
+    let signing = match access::is_anonymous(node, &variant.root) {
+        Ok(false) => Signing::Receipts,
+        Ok(true) | Err(_) => Signing::Nothing,
+    };
+    let tally = Tally::of_node(progress.clone(), node.clone(), want.class, signing);
     let mut session = None;
 
     let Head { tree, news } = head(node, want, blobs, &tally, &mut session).await?;

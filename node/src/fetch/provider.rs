@@ -211,6 +211,44 @@ impl Provider {
         received
     }
 
+    /// Asks for a range of one file and throws it away: how many bytes of it came and were proven.
+    ///
+    /// - `file`: its place in the variant, its hash and its size.
+    pub(crate) async fn probe(
+        &self,
+        root: Digest,
+        file: &SmallFile,
+        range: Range<u64>,
+        work: &Work,
+    ) -> Result<u64, ProviderError> {
+        let wanted = ChunkRanges::bytes(range.clone());
+        let request = GetRequest::builder().child(file.child, wanted).build(hash(&root));
+        let ConnectedNext::StartChild(start) = self.ask(request, work).await? else {
+            return Err(ProviderError::Unlike);
+        };
+        let opened = work.unless_cancelled(start.next(hash(&file.digest)).next()).await?;
+        let (mut content, size) = opened.map_err(header)?;
+        work.gauge.proved(HEADER_BYTES);
+        if size != file.size {
+            return Err(ProviderError::Unlike);
+        }
+        let mut came = 0;
+        while let BlobContentNext::More((rest, item)) =
+            work.unless_cancelled(content.next()).await?
+        {
+            content = rest;
+            match item.map_err(decode)? {
+                BaoContentItem::Leaf(leaf) => {
+                    work.gauge.received(leaf.data.len());
+                    let ends = leaf.offset + leaf.data.len() as u64;
+                    came += ends.min(range.end).saturating_sub(leaf.offset.max(range.start));
+                }
+                BaoContentItem::Parent(_) => work.gauge.proved(PARENT_BYTES),
+            }
+        }
+        Ok(came)
+    }
+
     async fn receive(
         &self,
         mut content: AtBlobContent,

@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use catalog::permission::NodeId;
+use catalog_mirror::pace::Signing;
 use iroh::endpoint::Connection;
 
 use super::{OnProgress, TransferProgress};
+use crate::meter::Count;
 use crate::node::Inner;
 use crate::pace::InUse;
 use crate::shaping::Class;
@@ -28,19 +30,26 @@ pub(crate) struct Tally {
     on: OnProgress,
     /// Who holds back what arrives and keeps account of it, and how urgent it is.
     node: Option<(Arc<Inner>, Class)>,
+    /// Whether we tell who sends that we got it.
+    signing: Signing,
 }
 
 impl Tally {
     pub(crate) fn new(on: OnProgress) -> Arc<Self> {
-        Arc::new(Self::of(on, None))
+        Arc::new(Self::of(on, None, Signing::Nothing))
     }
 
     /// The counts of a fetch of this node that is so urgent.
-    pub(crate) fn of_node(on: OnProgress, node: Arc<Inner>, class: Class) -> Arc<Self> {
-        Arc::new(Self::of(on, Some((node, class))))
+    pub(crate) fn of_node(
+        on: OnProgress,
+        node: Arc<Inner>,
+        class: Class,
+        signing: Signing,
+    ) -> Arc<Self> {
+        Arc::new(Self::of(on, Some((node, class)), signing))
     }
 
-    fn of(on: OnProgress, node: Option<(Arc<Inner>, Class)>) -> Self {
+    fn of(on: OnProgress, node: Option<(Arc<Inner>, Class)>, signing: Signing) -> Self {
         Self {
             began: Instant::now(),
             providers: AtomicUsize::new(0),
@@ -50,6 +59,7 @@ impl Tally {
             reported_ms: AtomicU64::new(0),
             on,
             node,
+            signing,
         }
     }
 
@@ -117,7 +127,10 @@ impl Tally {
     /// So many bytes that were asked for came from a peer and were verified.
     pub(crate) fn received(&self, peer: NodeId, bytes: u64) {
         if let Some((node, _)) = &self.node {
-            node.account.received(peer, bytes);
+            node.meter.add(Count::ContentsReceived, bytes);
+            if self.signing == Signing::Receipts {
+                node.account.received(peer, bytes);
+            }
         }
     }
 
@@ -126,5 +139,14 @@ impl Tally {
     pub(crate) fn moved(&self, bytes: u64) {
         self.moved.fetch_add(bytes, Ordering::Relaxed);
         self.report_if_due();
+    }
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        // The fetch is over, however it ended.
+        if let Some((node, _)) = &self.node {
+            node.account.settle();
+        }
     }
 }

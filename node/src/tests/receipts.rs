@@ -31,7 +31,8 @@ async fn publisher(bytes: usize) -> (Machine, Digest) {
 
 async fn publish(machine: &Machine, name: &str, bytes: usize) -> Digest {
     let files: &[(&str, Vec<u8>)] = &[("bin/run", noise(bytes, 7)), ("README", noise(900, 8))];
-    let published = machine.publish(draft(machine.dir.path(), name, "1.0.0", &[("any", files)])).await;
+    let published =
+        machine.publish(draft(machine.dir.path(), name, "1.0.0", &[("any", files)])).await;
     published.variants[0].root
 }
 
@@ -89,8 +90,9 @@ async fn credits_equal_the_bytes_that_clients_verified() {
         mirror.node.limit_upload(limits(6_000_000));
     }
     let installs = async {
-        let (one, other) =
-            tokio::join!(async { d.node.install(&wanted).await }, async { e.node.install(&wanted).await });
+        let (one, other) = tokio::join!(async { d.node.install(&wanted).await }, async {
+            e.node.install(&wanted).await
+        });
         (one.unwrap(), other.unwrap());
     };
     let came = |client: &Machine| counted(&client.node, Count::ContentsReceived);
@@ -117,7 +119,8 @@ async fn credits_equal_the_bytes_that_clients_verified() {
         });
         pairs.filter(|(theirs, ours)| theirs != ours).collect::<Vec<_>>()
     };
-    let equal = tokio::time::timeout(Duration::from_secs(60), until(async || differing().is_empty()));
+    let equal =
+        tokio::time::timeout(Duration::from_secs(60), until(async || differing().is_empty()));
     assert!(equal.await.is_ok(), "{:?}", differing());
     for mirror in [&a, &b] {
         let of_clients = clients.map(|client| total(&mirror.node, &mirror.node, &client.node));
@@ -189,9 +192,10 @@ impl Rogue {
 
     async fn dial(&self, server: &Node, alpn: &[u8]) -> Connection {
         let id = iroh::EndpointId::from_bytes(server.id().as_bytes()).unwrap();
-        let addr = server.addrs().into_iter().fold(iroh::EndpointAddr::new(id), |addr, one| {
-            addr.with_ip_addr(one)
-        });
+        let addr = server
+            .addrs()
+            .into_iter()
+            .fold(iroh::EndpointAddr::new(id), |addr, one| addr.with_ip_addr(one));
         self.endpoint.connect(addr, alpn).await.unwrap()
     }
 
@@ -215,7 +219,7 @@ impl Rogue {
         let counts = came.clone();
         tokio::spawn(async move {
             while let Ok(Some(chunk)) = receive.read_chunk(1 << 16).await {
-                counts.fetch_add(chunk.bytes.len() as u64, Ordering::Relaxed);
+                counts.fetch_add(chunk.len() as u64, Ordering::Relaxed);
             }
         });
         (connection, came)

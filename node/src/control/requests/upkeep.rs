@@ -8,6 +8,7 @@ use super::super::serve::Http;
 use super::super::stream::Reporter;
 use super::{Answer, AnswerAtLength, LongRequest, Request};
 use crate::Node;
+use crate::credits;
 use crate::gc::GcReport;
 use crate::reindex::{IndexProgress, Rebuilt};
 use crate::stats;
@@ -107,6 +108,21 @@ impl Request for Stats {
 impl Answer for Stats {
     async fn answer(self, node: &Node) -> Result<stats::Stats, Failure> {
         node.stats().await.map_err(|error| error.blame())
+    }
+}
+
+/// Draws a statement of account.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Credits {}
+
+impl Request for Credits {
+    const NAME: &'static str = "credits";
+    type Reply = credits::Credits;
+}
+
+impl Answer for Credits {
+    async fn answer(self, node: &Node) -> Result<credits::Credits, Failure> {
+        node.credits().await.map_err(|error| error.blame())
     }
 }
 
