@@ -34,6 +34,7 @@ pub use error::InstallError;
 use crate::Digest;
 use crate::identity::PublisherId;
 use crate::name::{PackageName, VariantId};
+use crate::sealed::BlobKey;
 use crate::tree::Tree;
 use folder::{Folder, Kind};
 use leftover::leftover_name;
@@ -65,6 +66,24 @@ pub enum BlobHandle {
         /// Its size in bytes.
         size: u64,
     },
+    /// Sealed ones, which are opened on the way.
+    Sealed {
+        /// The sealed bytes.
+        from: SealedFrom,
+        /// What opens them.
+        key: BlobKey,
+        /// The size in bytes of what is sealed.
+        size: u64,
+    },
+}
+
+/// Where sealed bytes are.
+#[derive(Clone, Debug)]
+pub enum SealedFrom {
+    /// In memory.
+    Bytes(Bytes),
+    /// In a file of their own.
+    File(PathBuf),
 }
 
 /// Which variant of which release an installed folder holds; decides the folder's name.

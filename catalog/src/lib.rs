@@ -32,6 +32,7 @@ pub mod reference;
 pub mod register;
 pub mod release;
 pub mod resolve;
+pub mod sealed;
 pub mod signature;
 pub mod size;
 pub mod statement;

@@ -17,6 +17,7 @@ use crate::digest::Sha256Digest;
 use crate::identity::PublisherId;
 use crate::name::{PackageName, VariantId};
 use crate::permission::Permission;
+use crate::sealed::KeyId;
 use crate::statement::{BodyError, StatementId};
 use crate::time::Timestamp;
 use crate::variant::Variant;
@@ -203,6 +204,8 @@ pub struct Release {
     pub capabilities: BTreeMap<String, Vec<String>>,
     /// Who may read it.
     pub permission: Permission,
+    /// What its contents are sealed with; only what is not for everybody is.
+    pub sealed: Option<KeyId>,
     /// Hints for mirrors.
     pub mirror: MirrorHints,
     /// The README text.

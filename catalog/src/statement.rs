@@ -25,6 +25,7 @@ mod equivocation;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod grant;
+mod parcel;
 #[cfg(test)]
 mod tests;
 mod yank;
@@ -35,6 +36,7 @@ pub use channel::ChannelMove;
 pub use envelope::{EnvelopeError, OpenError, SealedStatement, StatementHeader};
 pub use equivocation::{Equivocation, Placed};
 pub use grant::{GRANT_NODES_MAX, Grant};
+pub use parcel::{Content, PARCEL_NODES_MAX, Parcel};
 pub use yank::Yank;
 
 /// The most bytes of a statement's body: a release with every variant takes a tenth of it.
@@ -107,12 +109,21 @@ pub enum StatementKind {
     Grant,
     /// Somebody vouches for a release, or does not any more.
     Attestation,
+    /// Sealed contents are handed to nodes, to read or to carry them.
+    Parcel,
 }
 
 impl StatementKind {
     /// Every kind.
-    pub const ALL: [Self; 6] =
-        [Self::Inception, Self::Release, Self::Channel, Self::Yank, Self::Grant, Self::Attestation];
+    pub const ALL: [Self; 7] = [
+        Self::Inception,
+        Self::Release,
+        Self::Channel,
+        Self::Yank,
+        Self::Grant,
+        Self::Attestation,
+        Self::Parcel,
+    ];
 
     /// The word that stands in envelopes and in what is signed.
     pub const fn as_str(self) -> &'static str {
@@ -123,6 +134,7 @@ impl StatementKind {
             Self::Yank => "yank",
             Self::Grant => "grant",
             Self::Attestation => "attestation",
+            Self::Parcel => "parcel",
         }
     }
 
@@ -154,6 +166,8 @@ pub enum Statement {
     Grant(Grant),
     /// Somebody vouches for a release, or does not any more.
     Attestation(Attestation),
+    /// Sealed contents are handed to nodes, to read or to carry them.
+    Parcel(Parcel),
 }
 
 impl Statement {
@@ -166,6 +180,7 @@ impl Statement {
             Self::Yank(_) => StatementKind::Yank,
             Self::Grant(_) => StatementKind::Grant,
             Self::Attestation(_) => StatementKind::Attestation,
+            Self::Parcel(_) => StatementKind::Parcel,
         }
     }
 
@@ -178,6 +193,7 @@ impl Statement {
             Self::Yank(yank) => (yank.publisher, yank.seq, yank.time),
             Self::Grant(grant) => (grant.publisher, grant.seq, grant.time),
             Self::Attestation(made) => (made.publisher, made.seq, made.time),
+            Self::Parcel(parcel) => (parcel.publisher, parcel.seq, parcel.time),
         };
         StatementHeader { publisher, seq, time }
     }
@@ -194,6 +210,7 @@ impl Statement {
             Self::Yank(yank) => yank.encode(),
             Self::Grant(grant) => grant.encode(),
             Self::Attestation(made) => made.encode(),
+            Self::Parcel(parcel) => parcel.encode(),
         }
     }
 
@@ -209,6 +226,7 @@ impl Statement {
             StatementKind::Yank => Self::Yank(Yank::decode(body)?),
             StatementKind::Grant => Self::Grant(Grant::decode(body)?),
             StatementKind::Attestation => Self::Attestation(Attestation::decode(body)?),
+            StatementKind::Parcel => Self::Parcel(Parcel::decode(body)?),
         })
     }
 }

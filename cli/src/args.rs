@@ -19,8 +19,8 @@ pub use administer::{
     ManArgs, PeerCommand, ProfileCommand, ResolveArgs, StatsArgs, SyncArgs,
 };
 pub use author::{
-    AttestArgs, ChannelArgs, GrantArgs, GrantsArgs, ImportArgs, ImportCommand, InitArgs, LintArgs,
-    NamedArgs, NewArgs, ProveArgs, PublishArgs, ReadersArgs, RevokeArgs, YankArgs,
+    AttestArgs, CarryArgs, ChannelArgs, GrantArgs, GrantsArgs, ImportArgs, ImportCommand, InitArgs,
+    LintArgs, NamedArgs, NewArgs, ProveArgs, PublishArgs, ReadersArgs, RevokeArgs, YankArgs,
 };
 pub use consume::{
     CatArgs, ChoiceArgs, ExplainArgs, FetchArgs, GcArgs, InfoArgs, InstallArgs, ListArgs, PathArgs,
@@ -115,6 +115,8 @@ pub enum Command {
     Revoke(RevokeArgs),
     /// List who may read what, and who may not any more
     Grants(GrantsArgs),
+    /// Carry what others sealed, or hand a release of yours to nodes that carry it unread
+    Carry(CarryArgs),
     /// Vouch for a release of another publisher, or take that back
     Attest(AttestArgs),
     /// Write a proof that a release was signed, for people without a store

@@ -1,5 +1,6 @@
 //! Leads each verb to the function that does it.
 
+mod carry;
 mod config;
 mod conflict;
 mod credits;
@@ -69,6 +70,7 @@ fn with(session: &Session, command: Command) -> Result<(), Stop> {
         Command::Grant(args) => grant::grant(session, args),
         Command::Revoke(args) => grant::revoke(session, args),
         Command::Grants(_) => grant::list(session),
+        Command::Carry(args) => carry::carry(session, args),
         Command::Attest(args) => grant::attest(session, args),
         Command::Prove(args) => proof::prove(session, &args),
         Command::Import(args) => import::import(session, &args),

@@ -146,7 +146,8 @@ fn touched(item: &ChangeItem) -> Option<PackageId> {
         Statement::Inception(_)
         | Statement::Channel(_)
         | Statement::Grant(_)
-        | Statement::Attestation(_) => None,
+        | Statement::Attestation(_)
+        | Statement::Parcel(_) => None,
     }
 }
 

@@ -67,6 +67,7 @@ fn release(draft: &Draft) -> Release {
         dependencies: draft.dependencies,
         capabilities: draft.capabilities,
         permission: draft.permission,
+        sealed: None,
         mirror: draft.mirror,
         description: draft.description,
         provenance: draft.provenance,

@@ -94,6 +94,7 @@ fn release((name, summary, keyword, description): (&str, &str, &str, &str)) -> R
         dependencies: Vec::new(),
         capabilities: BTreeMap::new(),
         permission: Permission::Public,
+        sealed: None,
         mirror: MirrorHints::default(),
         description: Some(description.to_owned()).filter(|text| !text.is_empty()),
         provenance: None,

@@ -1,6 +1,7 @@
 //! Decides, for every single request, whether a peer gets contents, and sends them.
 //!
-//! A content root is given when a release that the asker may read names it and all of it is here.
+//! A content root is given when a release that the asker may read names it, or the asker carries it,
+//! and all of it is here.
 //! Everything else gets one and the same answer, so that nobody learns what exists here.
 //!
 //! Guarantees: only whole variants are offered, and only by their root, so that a restricted file
@@ -8,6 +9,7 @@
 //! their hash while they are read from disk, so that rot ends the stream and is never sent; nothing
 //! goes faster than this node lets it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,7 +93,7 @@ async fn answer(
 /// Whether `peer` gets the content `root`. What cannot be found out is a no.
 pub(crate) fn may_have(node: &Inner, peer: NodeId, root: &Digest) -> bool {
     // Both questions are always asked, so that the answers take the same time.
-    let readable = is_readable(node, Reader::Node(peer), root);
+    let readable = is_readable(node, peer, root);
     let whole = is_whole(node, root);
     matches!((readable, whole), (Ok(true), Ok(true)))
 }
@@ -107,15 +109,22 @@ pub(crate) fn is_anonymous(node: &Inner, root: &Digest) -> Result<bool, StoreErr
     Ok(false)
 }
 
-fn is_readable(node: &Inner, reader: Reader, root: &Digest) -> Result<bool, StoreError> {
+/// Whether a node may have a content: it may read a release that names it, or was handed it by whose
+/// it is to carry it. What we only carry ourselves, whoever knows its root may have: it is sealed.
+fn is_readable(node: &Inner, reader: NodeId, root: &Digest) -> Result<bool, StoreError> {
+    let mut publishers = BTreeSet::new();
     for (id, _) in node.store.release_of_root(root)? {
-        if let Some(release) = node.store.release(&id)?
-            && node.store.may_read(reader, &release, now())?
-        {
+        let Some(release) = node.store.release(&id)? else { continue };
+        if node.store.may_read(Reader::Node(reader), &release, now())? {
             return Ok(true);
         }
+        publishers.insert(release.publisher);
     }
-    Ok(false)
+    let handed = node.store.carried_for(&reader, root)?;
+    Ok(match publishers.is_empty() {
+        true => !node.store.carried_for(&node.id, root)?.is_empty(),
+        false => handed.iter().any(|publisher| publishers.contains(publisher)),
+    })
 }
 
 /// Whether all of a content is here: it is held, and not because it is still on its way.

@@ -87,6 +87,8 @@ pub enum ChangeKind {
     Grant,
     /// Somebody vouches for a release, or does not any more.
     Attestation,
+    /// Sealed contents are handed to nodes.
+    Parcel,
     /// A log grew.
     Head,
     /// A statement that this node may not read.
@@ -185,6 +187,7 @@ fn statement(store: &catalog::Store, sealed: &SealedStatement) -> Result<ChangeI
         Statement::Yank(yank) => {
             (ChangeKind::Yank, Some(named(&yank.name, yank.version.to_string())?))
         }
+        Statement::Parcel(_) => (ChangeKind::Parcel, None),
         Statement::Grant(grant) => (ChangeKind::Grant, Some(grant.scope.to_string())),
         Statement::Attestation(made) => {
             let release = store.release(&made.release)?;

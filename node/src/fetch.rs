@@ -43,7 +43,7 @@ use crate::topology::Strategy;
 
 pub use cat::Cat;
 
-pub(crate) use bring::{Part, Want, bring, local_tree, missing_of};
+pub(crate) use bring::{Brought, Part, Want, bring, local_tree, missing_of};
 
 /// Why contents did not come.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +59,12 @@ pub enum FetchError {
         reference: String,
         /// Who was asked, and what became of it.
         tried: Vec<Tried>,
+    },
+    /// It is sealed, and its publisher handed us no key.
+    #[error("{reference} is sealed, and no key of it was handed to this node")]
+    NoKey {
+        /// The release.
+        reference: String,
     },
     /// The variant has no such file or folder.
     #[error("{reference} has no {path}")]

@@ -8,15 +8,15 @@ use std::time::Duration;
 use catalog::identity::PublisherId;
 use catalog::permission::{NodeId, Scope};
 use catalog::reference::Reference;
-use catalog::release::ReleaseId;
+use catalog::release::{Release, ReleaseId};
 use catalog::statement::{Attestation, Grant, Statement, StatementId};
 use catalog::store::{LookupError, StoreError, Trust};
 use catalog::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::node::{Inner, Node, now};
-use crate::shown;
 use crate::state::{StateError, Stated};
+use crate::{parcels, shown};
 
 /// Why nothing was attested.
 #[derive(Debug, thiserror::Error)]
@@ -133,7 +133,10 @@ impl Node {
             Statement::Grant(Grant { publisher, seq, time: now(), granted, scope, nodes, until })
         });
         let stated = stated.await?;
-        let releases = self.0.closed_releases(scope)?;
+        if granted {
+            parcels::hand_what_is_granted(&self.0, scope, &nodes).await?;
+        }
+        let releases = self.0.closed_releases(scope)?.len() as u64;
         Ok(Granted { stated, scope: scope.clone(), nodes, until, releases })
     }
 
@@ -203,19 +206,21 @@ impl Node {
 }
 
 impl Inner {
-    /// How many of our releases that not everybody may read are meant.
-    fn closed_releases(&self, scope: &Scope) -> Result<u64, StoreError> {
-        let Some(identity) = self.identity() else { return Ok(0) };
-        let mut count = 0;
+    /// Those of our releases that are meant and that not everybody may read.
+    pub(crate) fn closed_releases(&self, scope: &Scope) -> Result<Vec<Release>, StoreError> {
+        let Some(identity) = self.identity() else { return Ok(Vec::new()) };
+        let mut closed = Vec::new();
         for package in self.store.packages()? {
             if package.publisher != identity.publisher() {
                 continue;
             }
             for row in self.store.versions(&package)? {
                 let release = self.release(&row.id)?;
-                count += u64::from(!release.permission.is_open() && scope.covers(&release));
+                if !release.permission.is_open() && scope.covers(&release) {
+                    closed.push(release);
+                }
             }
         }
-        Ok(count)
+        Ok(closed)
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use catalog::digest::Digest;
-use catalog::install::{InstallError as WriteError, InstalledAt, Installer, Place};
+use catalog::install::{BlobFiles, InstallError as WriteError, InstalledAt, Installer, Place};
 use catalog::name::VariantId;
 use catalog::permission::Permission;
 use catalog::profile::Profile;
@@ -17,7 +17,6 @@ use catalog::release::{PackageId, ReleaseId};
 use catalog::resolve::Preference;
 use catalog::size::ByteSize;
 use catalog::store::{Extent, HoldReason, InstallRow, LookupError, StoreError};
-use catalog::tree::Tree;
 use catalog_discovery::Use;
 use semver::Version;
 use serde::{Deserialize, Serialize};
@@ -26,10 +25,11 @@ use crate::access;
 use crate::blobs::{Blobs, BlobsError, VariantFiles};
 use crate::blocking::blocking;
 use crate::disk;
-use crate::fetch::{FetchError, OnProgress, Part, TransferProgress, Want, bring};
+use crate::fetch::{Brought, FetchError, OnProgress, Part, TransferProgress, Want, bring};
 use crate::info::InstallInfo;
 use crate::lookup::{ChooseError, Chosen};
 use crate::node::{Node, now};
+use crate::sealed::SealedFiles;
 use crate::shaping::Class;
 use crate::shown;
 use crate::topology::Strategy;
@@ -326,10 +326,10 @@ impl Node {
             release.variant(&row.variant).ok_or(StoreError::Damaged { what: "an install" })?;
         let reference = shown::release(&self.0.store, &row.package, &row.version)?;
         let progress: OnProgress = Arc::new(|_| ());
-        let want = Want::new(&reference, variant, Part::Whole);
+        let want = Want::new(&reference, variant, Part::Whole).of_release(&release);
         let brought = bring(&self.0, &want, &progress).await?;
         let (blobs, installer) = (self.0.blobs().await?, self.0.installer().await?);
-        write(installer, blobs, brought.tree, row.place(), progress).await
+        write(installer, blobs, brought, row.place(), progress).await
     }
 }
 
@@ -421,7 +421,7 @@ impl Install {
         installed.bytes_moved = brought.moved;
         if !lazy {
             let (blobs, installer) = (node.0.blobs().await?, node.0.installer().await?);
-            let at = write(installer, blobs, brought.tree, row.place(), progress).await?;
+            let at = write(installer, blobs, brought, row.place(), progress).await?;
             installed.already &= at.reused;
             installed.path = Some(at.path);
         }
@@ -511,22 +511,27 @@ fn row(chosen: &Chosen, requested: &Reference, lazy: bool) -> InstallRow {
 async fn write(
     installer: &Installer,
     blobs: &Blobs,
-    tree: Tree,
+    brought: Brought,
     place: Place,
     progress: OnProgress,
 ) -> Result<InstalledAt, InstallError> {
+    let Brought { tree, unsealed, .. } = brought;
     let total = tree.size();
     disk::check_room(installer.packages(), total).map_err(|disk::Full { needed, free }| {
         WriteError::DiskFull { needed: needed.as_u64(), free: free.as_u64() }
     })?;
-    let (installer, files) = (installer.clone(), VariantFiles::new(blobs.clone(), &tree));
+    let installer = installer.clone();
+    let files: Box<dyn BlobFiles + Send> = match unsealed {
+        Some(unsealed) => Box::new(SealedFiles::new(blobs.clone(), unsealed)),
+        None => Box::new(VariantFiles::new(blobs.clone(), &tree)),
+    };
     let written = blocking(move || {
         let done = AtomicU64::new(0);
         let tell = |bytes| {
             let bytes_done = done.fetch_add(bytes, Ordering::Relaxed) + bytes;
             progress(TransferProgress::Installing { bytes_done, bytes_total: total.as_u64() });
         };
-        installer.install(&tree, &place, &files, &tell)
+        installer.install(&tree, &place, files.as_ref(), &tell)
     });
     Ok(written.await?)
 }

@@ -97,6 +97,13 @@ impl Node {
     ) -> Result<Chosen, ChooseError> {
         let found = self.find(reference).await?;
         let release = self.0.release(&found.row.id)?;
+        if release.sealed.is_some()
+            && self.0.content_key(&release)?.is_none()
+            && !self.0.candidates()?.is_empty()
+        {
+            // Its key may have been handed over since. A peer that cannot be reached is no news.
+            self.sync(None).await?;
+        }
         let shown = shown::release(&self.0.store, &found.package, &found.row.version)?;
         let mut warnings = alike::warnings(&self.0.store, &found.package)?;
         if let Some(reason) = &found.row.yanked {

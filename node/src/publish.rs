@@ -18,6 +18,7 @@ use catalog::draft::{Draft, SourceEntry, VariantDraft};
 use catalog::identity::Identity;
 use catalog::name::VariantId;
 use catalog::release::{PackageId, Release, ReleaseError, ReleaseId};
+use catalog::sealed::{ContentKey, KeyId};
 use catalog::size::ByteSize;
 use catalog::statement::Statement;
 use catalog::store::{AppendError, StoreError};
@@ -29,7 +30,7 @@ use crate::blobs::{BlobsError, Imported, Writer};
 use crate::blocking::blocking;
 use crate::disk;
 use crate::node::{Inner, Node, now};
-use crate::shown;
+use crate::{parcels, sealed, shown};
 
 pub(crate) use sources::Sources;
 
@@ -207,20 +208,26 @@ impl Publish {
         })
         .await?;
 
-        let (variants, writer) = if dry_run {
+        let (contents, writer) = if dry_run {
             let files = sources.hash(progress.clone()).await?;
-            (variants(&draft, &files, None).await?, None)
+            (Contents::open(variants(&draft, &files, None).await?), None)
         } else {
             let blobs = node.blobs().await?;
             disk::check_room(blobs.dir(), sources.bytes())
                 .map_err(|disk::Full { needed, free }| PublishError::DiskFull { needed, free })?;
             let writer = Arc::new(blobs.writer().await);
-            let files = sources.import(&writer, progress.clone()).await?;
-            let variants = variants(&draft, &files, Some(&writer)).await?;
+            let contents = if draft.permission.is_open() {
+                let files = sources.import(&writer, progress.clone()).await?;
+                Contents::open(variants(&draft, &files, Some(&writer)).await?)
+            } else {
+                let files = sources.hash(progress.clone()).await?;
+                seal_all(&node, &identity, &draft, &files, &writer).await?
+            };
             progress(PublishProgress::Syncing);
             writer.sync().await?;
-            (variants, Some(writer))
+            (contents, Some(writer))
         };
+        let Contents { variants, sealed, fresh } = contents;
 
         let package = PackageId { publisher: identity.publisher(), name: draft.name.clone() };
         let mut published = Published {
@@ -240,7 +247,15 @@ impl Publish {
         let appended = blocking({
             let node = node.clone();
             move || {
-                let build = |seq| Statement::Release(release(&draft, &identity, seq, variants));
+                let build =
+                    |seq, variants| Release { sealed, ..release(&draft, &identity, seq, variants) };
+                if let Some(key) = fresh {
+                    // The key goes first: what is sealed with a key that is lost nobody can read.
+                    let release = build(u64::MAX, Vec::new());
+                    parcels::hand_to_readers(&node, &identity, &release, &key)
+                        .map_err(|error| PublishError::from(*error))?;
+                }
+                let build = |seq| Statement::Release(build(seq, variants));
                 node.store.append(&identity, now(), build).map_err(PublishError::from)
             }
         })
@@ -278,6 +293,84 @@ impl PublishedVariant {
     }
 }
 
+/// What the files of a draft are published as.
+struct Contents {
+    variants: Vec<Variant>,
+    /// What they are sealed with.
+    sealed: Option<KeyId>,
+    /// The key, if it is a new one.
+    fresh: Option<ContentKey>,
+}
+
+impl Contents {
+    fn open(variants: Vec<Variant>) -> Self {
+        Self { variants, sealed: None, fresh: None }
+    }
+}
+
+/// Seals each variant with a new key, and keeps it; what is published already stays as it is.
+async fn seal_all(
+    node: &Inner,
+    identity: &Identity,
+    draft: &Draft,
+    files: &HashMap<PathBuf, Imported>,
+    writer: &Arc<Writer>,
+) -> Result<Contents, PublishError> {
+    let list = |from: &VariantDraft| {
+        tree(from, files).map_err(|source| PublishError::Tree { variant: from.id.clone(), source })
+    };
+    let lists: Vec<Tree> = draft.variants.iter().map(list).collect::<Result<_, _>>()?;
+    if let Some(contents) = published_before(node, identity, draft, &lists).await? {
+        return Ok(contents);
+    }
+    let key = ContentKey::generate();
+    let stored = sealed::seal(&key, files, writer).await?;
+    let mut variants = Vec::with_capacity(lists.len());
+    for (from, list) in draft.variants.iter().zip(&lists) {
+        let sealed_list = key.list(&from.id).seal_list(list);
+        let numbered = std::iter::once(sealed::stored(&sealed_list))
+            .chain(list.files().filter_map(|file| stored.get(&file.blake3).copied()));
+        let carried = catalog::sealed::carried(numbered)
+            .map_err(|source| PublishError::Tree { variant: from.id.clone(), source })?;
+        writer.import_many(vec![sealed_list.into()]).await?;
+        variants.push(kept(from, &carried, Some(writer)).await?);
+    }
+    Ok(Contents { variants, sealed: Some(key.id()), fresh: Some(key) })
+}
+
+/// The contents of this version, if it is published already.
+///
+/// # Errors
+/// [`PublishError::VersionTaken`] when those are others. A key never seals two contents, so it is
+/// not tried again with the same one.
+async fn published_before(
+    node: &Inner,
+    identity: &Identity,
+    draft: &Draft,
+    lists: &[Tree],
+) -> Result<Option<Contents>, PublishError> {
+    let package = PackageId { publisher: identity.publisher(), name: draft.name.clone() };
+    let versions = node.store.versions(&package)?;
+    let Some(row) = versions.into_iter().find(|row| row.version == draft.version) else {
+        return Ok(None);
+    };
+    let before = node.release(&row.id)?;
+    let mut variants = Vec::with_capacity(lists.len());
+    for (from, list) in draft.variants.iter().zip(lists) {
+        let same = match before.variant(&from.id) {
+            Some(same) if sealed::local_list(node, &before, same).await?.as_ref() == Some(list) => {
+                same
+            }
+            _ => {
+                let (version, existing) = (row.version, row.id);
+                return Err(PublishError::VersionTaken { package, version, existing });
+            }
+        };
+        variants.push(variant(from, same.root, same.tree, same.size, same.files));
+    }
+    Ok(Some(Contents { variants, sealed: before.sealed, fresh: None }))
+}
+
 /// Makes each variant's tree and hash sequence and, given a writer, keeps them.
 async fn variants(
     draft: &Draft,
@@ -288,16 +381,25 @@ async fn variants(
     for from in &draft.variants {
         let tree = tree(from, files)
             .map_err(|source| PublishError::Tree { variant: from.id.clone(), source })?;
-        let encoded = tree.encode();
-        let digest = Digest::of(&encoded);
-        let sequence = tree.hash_sequence(digest);
-        let root = Digest::of(&sequence);
-        if let Some(writer) = writer {
-            writer.import_many(vec![encoded.into(), sequence.into()]).await?;
-        }
-        variants.push(variant(from, root, digest, tree.size(), tree.files().count() as u64));
+        variants.push(kept(from, &tree, writer).await?);
     }
     Ok(variants)
+}
+
+/// Makes the hash sequence of a tree and, given a writer, keeps both.
+async fn kept(
+    from: &VariantDraft,
+    tree: &Tree,
+    writer: Option<&Writer>,
+) -> Result<Variant, BlobsError> {
+    let encoded = tree.encode();
+    let digest = Digest::of(&encoded);
+    let sequence = tree.hash_sequence(digest);
+    let root = Digest::of(&sequence);
+    if let Some(writer) = writer {
+        writer.import_many(vec![encoded.into(), sequence.into()]).await?;
+    }
+    Ok(variant(from, root, digest, tree.size(), tree.files().count() as u64))
 }
 
 fn tree(from: &VariantDraft, files: &HashMap<PathBuf, Imported>) -> Result<Tree, TreeError> {
@@ -356,6 +458,7 @@ fn release(draft: &Draft, identity: &Identity, seq: u64, variants: Vec<Variant>)
         dependencies: draft.dependencies,
         capabilities: draft.capabilities,
         permission: draft.permission,
+        sealed: None,
         mirror: draft.mirror,
         description: draft.description,
         provenance: draft.provenance,

@@ -16,6 +16,7 @@ mod probes;
 mod receipts;
 mod records;
 mod registers;
+mod sealed;
 mod sessions;
 mod sources;
 mod stats;

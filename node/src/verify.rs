@@ -17,10 +17,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::blobs::{Blobs, BlobsError, Holding};
 use crate::blocking::blocking;
-use crate::fetch::{OnProgress, Part, Want, bring, local_tree};
+use crate::fetch::{OnProgress, Part, Want, bring};
 use crate::node::Node;
 use crate::peers::causes;
 use crate::recovery::{children, incomplete};
+use crate::sealed::local_list;
 use crate::shown;
 
 /// Why nothing could be checked.
@@ -213,9 +214,17 @@ impl Verify {
             if !reasons.contains(&HoldReason::Partial) || !self.should_be_whole(&root)? {
                 continue;
             }
-            let Some((id, variant)) = self.variant_of(&root)? else { continue };
-            let release = node.release(&id)?;
-            let reference = shown::release(&node.store, &release.package(), &release.version)?;
+            let (reference, variant) = match self.variant_of(&root)? {
+                Some((id, variant)) => {
+                    let release = node.release(&id)?;
+                    let (package, version) = (release.package(), &release.version);
+                    (shown::release(&node.store, &package, version)?, variant)
+                }
+                None => match node.carried_variant(&root)? {
+                    Some(carried) => carried,
+                    None => continue,
+                },
+            };
             let want = Want::new(&reference, &variant, Part::Whole);
             let quiet: OnProgress = Arc::new(|_| ());
             match bring(node, &want, &quiet).await {
@@ -272,7 +281,7 @@ impl Verify {
             let reference = shown::release(&node.store, &row.package, &row.version)?;
             let release = node.release(&row.release)?;
             let tree = match release.variant(&row.variant) {
-                Some(variant) => local_tree(node.blobs().await?, variant).await,
+                Some(variant) => local_list(node, &release, variant).await?,
                 None => None,
             };
             let faults = match tree {

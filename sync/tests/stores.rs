@@ -54,6 +54,7 @@ fn release(identity: &Identity, seq: u64, name: &str, version: &str) -> Release 
         dependencies: Vec::new(),
         capabilities: Default::default(),
         permission: Permission::Public,
+        sealed: None,
         mirror: MirrorHints::default(),
         description: None,
         provenance: None,

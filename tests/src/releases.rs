@@ -24,6 +24,7 @@ pub fn release(publisher: PublisherId, name: &str) -> Release {
         dependencies: Vec::new(),
         capabilities: BTreeMap::new(),
         permission: Permission::Public,
+        sealed: None,
         mirror: MirrorHints::default(),
         description: None,
         provenance: None,

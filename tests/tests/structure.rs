@@ -19,9 +19,11 @@ const ROWS: [&[&str]; 6] = [
 ];
 
 /// The heavy libraries, and the crates that may depend on them. Benches build rivals from some.
-const HOMES: [(&str, &[&str]); 14] = [
+const HOMES: [(&str, &[&str]); 16] = [
     ("redb", &["catalog"]),
     ("ed25519-dalek", &["catalog"]),
+    ("chacha20poly1305", &["catalog"]),
+    ("x25519-dalek", &["catalog"]),
     ("blake3", &["catalog", "catalog-benches"]),
     ("rs_merkle", &["catalog-sync"]),
     ("tantivy", &["catalog-discovery"]),
@@ -37,7 +39,16 @@ const HOMES: [(&str, &[&str]); 14] = [
 ];
 
 /// Libraries that no public signature names, so that each can be replaced.
-const HIDDEN: [&str; 6] = ["iroh", "iroh_base", "iroh_blobs", "redb", "tantivy", "ed25519_dalek"];
+const HIDDEN: [&str; 8] = [
+    "iroh",
+    "iroh_base",
+    "iroh_blobs",
+    "redb",
+    "tantivy",
+    "ed25519_dalek",
+    "chacha20poly1305",
+    "x25519_dalek",
+];
 
 struct Package {
     name: String,

@@ -15,9 +15,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::folder::{Folder, Kind, Status, status_of};
 use super::leftover::leftover_name;
-use super::{BlobFiles, BlobHandle};
+use super::{BlobFiles, BlobHandle, SealedFrom};
 use crate::Digest;
 use crate::defence::{self, Defence};
+use crate::sealed::Opener;
 
 /// Large enough that reading, hashing and writing dominate, small enough to stay in the cache.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -68,6 +69,18 @@ impl<'a> Copier<'a> {
                 check_size(wanted, size)?;
                 let source = open_source(&path).map_err(CopyFault::Source)?;
                 self.bring_file(folder, wanted, &path, source)
+            }
+            BlobHandle::Sealed { from, key, size } => {
+                check_size(wanted, size)?;
+                match from {
+                    SealedFrom::Bytes(bytes) => {
+                        self.copy(folder, wanted, Opener::new(key, bytes.as_ref(), size, 0))
+                    }
+                    SealedFrom::File(path) => {
+                        let source = open_source(&path).map_err(CopyFault::Source)?;
+                        self.copy(folder, wanted, Opener::new(key, source, size, 0))
+                    }
+                }
             }
         }
     }
@@ -125,14 +138,18 @@ impl<'a> Copier<'a> {
         &mut self,
         folder: &Folder,
         wanted: &Wanted<'_>,
-        mut source: File,
+        mut source: impl Read,
     ) -> Result<(), CopyFault> {
         let mut file = folder.make_file(wanted.name).map_err(CopyFault::Target)?;
         let mut hasher = blake3::Hasher::new();
         let mut size = 0;
         self.buffer.resize(CHUNK_BYTES, 0);
         loop {
-            let read = source.read(&mut self.buffer).map_err(CopyFault::Source)?;
+            let read = source.read(&mut self.buffer).map_err(|error| match error.kind() {
+                // It does not open: it is not what was sealed.
+                io::ErrorKind::InvalidData => CopyFault::WrongBytes,
+                _ => CopyFault::Source(error),
+            })?;
             if read == 0 {
                 break;
             }

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,6 +8,7 @@ use super::small_disk::SmallDisk;
 use super::*;
 use crate::defence::{Defence, without};
 use crate::digest::Sha256Digest;
+use crate::sealed::{ContentKey, Sealer};
 use crate::tree::TreeEntry;
 
 /// A blob store in memory and in files.
@@ -224,6 +226,41 @@ fn bytes_that_are_not_the_signed_ones_are_refused() {
     let error = install(&installer, &absent, "2.0.0", &blobs).unwrap_err();
     assert!(matches!(error, InstallError::Source { .. }), "{error:?}");
     assert_eq!(listing(installer.packages()), before);
+}
+
+/// Threat row 57: what is sealed is installed as what it was, or not at all.
+#[test]
+fn sealed_bytes_of_something_else_are_refused() {
+    let (dir, blobs) = (tempfile::tempdir().unwrap(), Blobs::default());
+    let installer = installer(dir.path());
+    let text: Vec<u8> = (0..40_000u32).map(|at| at as u8).collect();
+    let digest = Digest::of(&text);
+    let key = ContentKey::from_bytes([1; 32]).file(&digest);
+    let size = text.len() as u64;
+    let sealed = |text: &[u8]| {
+        let mut sealed = Vec::new();
+        Sealer::new(key.clone(), text, size).read_to_end(&mut sealed).unwrap();
+        sealed
+    };
+    let tree = tree([file("f", digest, size, false)]);
+    let on_disk = dir.path().join("sealed");
+    let mut other = text.clone();
+    other[20_000] ^= 1;
+    let mut damaged = sealed(&text);
+    damaged[20_000] ^= 1;
+    for wrong in [sealed(&other), damaged] {
+        std::fs::write(&on_disk, &wrong).unwrap();
+        for from in [SealedFrom::Bytes(wrong.into()), SealedFrom::File(on_disk.clone())] {
+            blobs.put(digest, BlobHandle::Sealed { from, key: key.clone(), size });
+            let refused = install(&installer, &tree, "1.0.0", &blobs).unwrap_err();
+            assert!(matches!(refused, InstallError::WrongBytes { .. }), "{refused:?}");
+        }
+    }
+    std::fs::write(&on_disk, sealed(&text)).unwrap();
+    let from = SealedFrom::File(on_disk);
+    blobs.put(digest, BlobHandle::Sealed { from, key, size });
+    let installed = install(&installer, &tree, "1.0.0", &blobs).unwrap();
+    assert_eq!(std::fs::read(installed.path.join("f")).unwrap(), text);
 }
 
 #[test]

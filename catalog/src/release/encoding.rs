@@ -14,8 +14,12 @@ use crate::digest::{Digest, Sha256Digest};
 use crate::identity::PublisherId;
 use crate::name::VariantId;
 use crate::permission::Permission;
+use crate::sealed::key_id_opt;
 use crate::statement::{StatementHeader, StatementKind, body};
 use crate::variant::Variant;
+
+/// Which key the contents are sealed with.
+const SEALED: &str = "sealed";
 
 const PRIORITIES: [&str; 4] = ["critical", "high", "normal", "low"];
 
@@ -75,6 +79,11 @@ impl Release {
             self.capabilities.iter().map(|(name, values)| (name, array(values))).collect();
         map.insert_some("capabilities", non_empty(capabilities));
         map.insert("permission", self.permission.to_value());
+        if let Some(key) = self.sealed {
+            map.insert(SEALED, key);
+            // Who does not know of sealing would take numbered files for the package.
+            map.insert("critical", [Value::from(SEALED)].into_iter().collect::<Value>());
+        }
         map.insert_some("mirror", non_empty(mirror_map(&self.mirror)));
         map.insert_some("description", text(self.description.as_deref()));
         map.insert_some("provenance", self.provenance.as_ref().map(provenance_map));
@@ -102,6 +111,7 @@ impl Release {
             dependencies: read_list(fields, "dependencies", DEPENDENCIES_MAX, read_dependency)?,
             capabilities: read_capabilities(fields)?,
             permission: Permission::from_value(fields.map("permission")?)?,
+            sealed: key_id_opt(fields, SEALED)?,
             mirror: read_mirror(fields)?,
             description: body::text_opt(fields, "description")?,
             provenance: fields.map_opt("provenance")?.map(read_provenance).transpose()?,
@@ -124,6 +134,9 @@ impl Release {
         self.check_capabilities()?;
         self.check_mirror()?;
         self.check_variants()?;
+        if self.sealed.is_some() && self.permission.is_open() {
+            return Err(CodecError::invalid(SEALED, "everybody may read it"));
+        }
         self.check_provenance()?;
         self.check_extensions()
     }

@@ -5,12 +5,13 @@ use crate::digest::{Digest, Sha256Digest};
 use crate::identity::{Identity, PublisherId};
 use crate::permission::{NodeId, Permission};
 use crate::release::{Dependency, MirrorHints, PackageKind, Provenance, Release};
+use crate::sealed::{KeyId, WrappedKey};
 use crate::signature::SecretKey;
 use crate::size::ByteSize;
 use crate::time::Timestamp;
 use crate::variant::tests::fixture as variant;
 
-use super::{Attestation, ChannelMove, Grant, Statement, StatementId, Yank};
+use super::{Attestation, ChannelMove, Content, Grant, Parcel, Statement, StatementId, Yank};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
 
@@ -51,6 +52,7 @@ pub(crate) fn release(publisher: PublisherId, seq: u64, version: &str) -> Releas
         }],
         capabilities: [("network".into(), vec!["listen:7687/tcp".into()])].into(),
         permission: Permission::Public,
+        sealed: None,
         mirror: MirrorHints {
             replicas: Some(3),
             regions: vec!["eu".into()],
@@ -138,8 +140,31 @@ pub(crate) fn attestation(publisher: PublisherId, seq: u64) -> Attestation {
     }
 }
 
+pub(crate) fn parcel(publisher: PublisherId, seq: u64) -> Parcel {
+    Parcel {
+        publisher,
+        seq,
+        time: NOW,
+        key: KeyId::from_digest(Digest::from_bytes([3; 32])),
+        readers: [(NodeId::from_bytes([1; 32]), WrappedKey::from_bytes([7; 80]))].into(),
+        carriers: [].into(),
+        contents: vec![],
+    }
+}
+
+/// The same contents, to be carried.
+pub(crate) fn carried(publisher: PublisherId, seq: u64) -> Parcel {
+    let root = Digest::from_bytes([4; 32]);
+    Parcel {
+        readers: [].into(),
+        carriers: [NodeId::from_bytes([2; 32])].into(),
+        contents: vec![Content { root, tree: root, size: ByteSize::bytes(5), files: 2 }],
+        ..parcel(publisher, seq)
+    }
+}
+
 /// One statement of each kind, by the same publisher.
-pub(crate) fn all(identity: &Identity) -> [Statement; 6] {
+pub(crate) fn all(identity: &Identity) -> [Statement; 7] {
     let publisher = identity.publisher();
     [
         Statement::Inception(identity.inception().open_inception().unwrap()),
@@ -148,6 +173,7 @@ pub(crate) fn all(identity: &Identity) -> [Statement; 6] {
         Statement::Yank(yank(publisher, 3)),
         Statement::Grant(grant(publisher, 4)),
         Statement::Attestation(attestation(publisher, 5)),
+        Statement::Parcel(parcel(publisher, 6)),
     ]
 }
 

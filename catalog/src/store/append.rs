@@ -207,7 +207,7 @@ fn check_header(statement: &Statement, log: &LogId, seq: u64) {
 
 fn check_against_log(tables: &Tables<'_>, statement: &Statement) -> Result<(), Halt> {
     match statement {
-        Statement::Inception(_) => Ok(()),
+        Statement::Inception(_) | Statement::Parcel(_) => Ok(()),
         Statement::Release(release) => check_release(tables, release),
         Statement::Yank(yank) => {
             let package = PackageId { publisher: yank.publisher, name: yank.name.clone() };

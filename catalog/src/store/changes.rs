@@ -233,6 +233,7 @@ impl Sight<'_> {
             Statement::Inception(_) | Statement::Attestation(_) => return Ok(true),
             Statement::Release(release) => return self.at.may_read(self.reader, &release),
             Statement::Grant(grant) => return self.at.may_see(&node, &grant),
+            Statement::Parcel(parcel) => return self.at.may_see_parcel(&node, &parcel),
             Statement::Channel(moved) => (moved.publisher, moved.name, moved.version),
             Statement::Yank(yank) => (yank.publisher, yank.name, yank.version),
         };

@@ -10,7 +10,7 @@ use super::batch::record;
 use super::holds::{HoldReason, hold_key};
 use super::rows::{ChannelRow, RIVALS_MAX, Standing, Trust, YankRow, decode_ids, encode_ids};
 use super::tables::{Tables, get, name_key, package_item_key, put};
-use super::{StoreError, grants, publishers};
+use super::{StoreError, grants, parcels, publishers};
 use crate::Digest;
 use crate::defence::{self, Defence};
 use crate::name::VariantId;
@@ -34,6 +34,7 @@ pub(super) fn apply(
         Statement::Yank(yank) => put_yank(tables, id, yank),
         Statement::Grant(grant) => grants::put_grant(tables, id, grant),
         Statement::Attestation(made) => grants::put_attestation(tables, id, made),
+        Statement::Parcel(parcel) => parcels::put_parcel(tables, parcel),
     }
 }
 

@@ -87,12 +87,12 @@ mod tests {
         let database = Database::open(&path).unwrap();
         let txn = database.begin_write().unwrap();
         let fence = get_number(&txn.open_table(META).unwrap(), META_FENCE).unwrap();
-        let newer = 5u32.to_be_bytes();
+        let newer = 6u32.to_be_bytes();
         txn.open_table(META).unwrap().insert(META_FORMAT, newer.as_slice()).unwrap();
         txn.commit().unwrap();
         drop(database);
         match Store::open(dir.path()) {
-            Err(StoreError::Newer { found: 5, ours: 4 }) => {}
+            Err(StoreError::Newer { found: 6, ours: 5 }) => {}
             other => panic!("{other:?}"),
         }
         let database = Database::open(&path).unwrap();

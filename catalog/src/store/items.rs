@@ -76,7 +76,10 @@ impl Urgency {
         match statement {
             Statement::Inception(_) => Self::Now,
             // Who may read what is told to those who may know of it only.
-            Statement::Release(_) | Statement::Grant(_) | Statement::Attestation(_) => Self::Never,
+            Statement::Release(_)
+            | Statement::Grant(_)
+            | Statement::Attestation(_)
+            | Statement::Parcel(_) => Self::Never,
             Statement::Channel(moved) => once(moved.publisher, &moved.name, &moved.version),
             Statement::Yank(yank) => once(yank.publisher, &yank.name, &yank.version),
         }
@@ -290,6 +293,8 @@ pub(super) fn replay(
         &mut tables.roots,
         &mut tables.grants,
         &mut tables.attestations,
+        &mut tables.keys,
+        &mut tables.carried,
         &mut tables.items,
         &mut tables.bare,
         &mut tables.awaited,

@@ -18,7 +18,8 @@ use super::{StoreError, View};
 use crate::log::LogTree;
 use crate::statement::Statement;
 
-/// Migrates from format 1, 2 or 3. Format 3 differs from this one only in what follows from statements.
+/// Migrates from formats 1 to 4. Formats 3 and 4 differ from this one only in what follows from
+/// statements.
 ///
 /// - `view`: the store as it was before the transaction.
 pub(super) fn run(view: &View, tables: &mut Tables<'_>) -> Result<(), StoreError> {
@@ -30,7 +31,7 @@ pub(super) fn run(view: &View, tables: &mut Tables<'_>) -> Result<(), StoreError
         let (key, row) = row?;
         let log = LogId::of_row_key(key.value())?;
         let mut row = match is_first {
-            _ if is(3) => LogRow::decode(row.value()),
+            _ if is(3) || is(4) => LogRow::decode(row.value()),
             true => first_log_row(row.value()),
             false => second_log_row(row.value()),
         }?;
@@ -160,6 +161,8 @@ mod tests {
             tables::FOLLOWERS,
             tables::GRANTS,
             tables::ATTESTATIONS,
+            tables::KEYS,
+            tables::CARRIED,
         ];
         let log = |row: &LogRow| {
             let rival = row.evidence.last().cloned().unwrap_or_default();
@@ -179,7 +182,8 @@ mod tests {
             let numbers = [row.contiguous, row.unvouched, row.head_change, row.contested];
             old_row(&numbers, &[&row.tree.encode(), &row.head, &one, &other, &first, &second])
         };
-        let later = [tables::RIVALS, tables::GRANTS, tables::ATTESTATIONS];
+        let later =
+            [tables::RIVALS, tables::GRANTS, tables::ATTESTATIONS, tables::KEYS, tables::CARRIED];
         downgrade(database, 2, &later, log, |row| (row[0] < 4).then(|| row.to_vec()));
     }
 
@@ -276,7 +280,13 @@ mod tests {
     }
 
     #[test]
-    fn a_store_of_format_3_gets_the_rows_of_those_who_may_read() {
+    fn a_store_of_format_3_or_4_gets_the_rows_of_those_who_may_read() {
+        let since_3 = [tables::GRANTS, tables::ATTESTATIONS, tables::KEYS, tables::CARRIED];
+        gets_the_rows_of_those_who_may_read(3, &since_3);
+        gets_the_rows_of_those_who_may_read(4, &since_3[2..]);
+    }
+
+    fn gets_the_rows_of_those_who_may_read(format: u32, later: &[tables::Definition]) {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
         let acme = publisher("acme");
@@ -290,8 +300,7 @@ mod tests {
         let changes = store.changes(0, 100).unwrap();
         drop(store);
         let database = Database::open(dir.path().join("catalog.redb")).unwrap();
-        let later = [tables::GRANTS, tables::ATTESTATIONS];
-        downgrade(&database, 3, &later, LogRow::encode, |row| Some(row.to_vec()));
+        downgrade(&database, format, later, LogRow::encode, |row| Some(row.to_vec()));
         drop(database);
 
         let store = Store::open(dir.path()).unwrap();

@@ -41,6 +41,7 @@ struct Inner {
     bare: Rows,
     facets: Rows,
     grants: Rows,
+    keys: Rows,
     changes: Rows,
     registers: Rows,
     register_items: Rows,
@@ -107,6 +108,7 @@ impl Store {
             bare: view.rows(tables::BARE)?,
             facets: view.rows(tables::FACETS)?,
             grants: view.rows(tables::GRANTS)?,
+            keys: view.rows(tables::KEYS)?,
             changes: view.rows(tables::CHANGES)?,
             registers: view.rows(tables::REGISTERS)?,
             register_items: view.rows(tables::REGISTER_ITEMS)?,
@@ -322,6 +324,10 @@ impl Snapshot {
 
     pub(super) fn grants(&self) -> &Rows {
         &self.0.grants
+    }
+
+    pub(super) fn keys(&self) -> &Rows {
+        &self.0.keys
     }
 
     pub(super) fn records(&self) -> &Rows {

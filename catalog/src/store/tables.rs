@@ -20,7 +20,7 @@ pub(super) type Definition = TableDefinition<'static, &'static [u8], &'static [u
 pub(super) type Rows<'t> = Table<'t, &'static [u8], &'static [u8]>;
 
 /// The layout that this version writes.
-pub(super) const FORMAT: u32 = 4;
+pub(super) const FORMAT: u32 = 5;
 
 /// The oldest layout that this version migrates.
 pub(super) const FORMAT_OLDEST: u32 = 1;
@@ -60,6 +60,10 @@ pub(super) const ROOTS: Definition = TableDefinition::new("roots");
 pub(super) const GRANTS: Definition = TableDefinition::new("grants");
 /// Release id, publisher -> [`AttestationRow`](super::rows::AttestationRow).
 pub(super) const ATTESTATIONS: Definition = TableDefinition::new("attestations");
+/// Publisher, content key, node -> position, sealed key.
+pub(super) const KEYS: Definition = TableDefinition::new("keys");
+/// Node, content root, publisher -> what of it is to be carried.
+pub(super) const CARRIED: Definition = TableDefinition::new("carried");
 /// Sequence number -> [`ChangeRow`](super::rows::ChangeRow).
 pub(super) const CHANGES: Definition = TableDefinition::new("changes");
 /// Follower's name -> sequence number.
@@ -109,6 +113,8 @@ pub(super) struct Tables<'t> {
     pub roots: Rows<'t>,
     pub grants: Rows<'t>,
     pub attestations: Rows<'t>,
+    pub keys: Rows<'t>,
+    pub carried: Rows<'t>,
     pub items: Rows<'t>,
     pub bare: Rows<'t>,
     pub awaited: Rows<'t>,
@@ -145,6 +151,8 @@ impl<'t> Tables<'t> {
             roots: open(ROOTS)?,
             grants: open(GRANTS)?,
             attestations: open(ATTESTATIONS)?,
+            keys: open(KEYS)?,
+            carried: open(CARRIED)?,
             items: open(ITEMS)?,
             bare: open(BARE)?,
             awaited: open(AWAITED)?,

@@ -52,6 +52,7 @@ pub(crate) fn release(
         dependencies: Vec::new(),
         capabilities: BTreeMap::new(),
         permission: Permission::Public,
+        sealed: None,
         mirror: MirrorHints::default(),
         description: None,
         provenance: None,

@@ -147,6 +147,22 @@ pub struct RevokeArgs {
     catalog grants --json | jq '.grants[] | select(.standing == \"granted\")'")]
 pub struct GrantsArgs {}
 
+/// `catalog carry`
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    catalog carry acme/vault@1.0.0 --to nas      the peer nas is to carry this release of yours\n  \
+    catalog carry                               bring here what others handed to this node\n\n\
+    What is not for everybody is encrypted. A node that carries it has the encrypted bytes and no\n\
+    key, and gives them to whoever may read the release: those can fetch it while you are offline.")]
+pub struct CarryArgs {
+    /// A release of yours that is not for everybody
+    #[arg(value_name = "REF", requires = "to", add = crate::complete::known())]
+    pub reference: Option<String>,
+    /// The nodes, separated by commas: ids of 64 hex digits, or peers by alias
+    #[arg(long, value_name = "NODE", requires = "reference", value_delimiter = ',')]
+    pub to: Vec<String>,
+}
+
 /// `catalog attest`
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \

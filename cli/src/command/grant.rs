@@ -14,8 +14,9 @@ use crate::session::Session;
 use crate::stop::Stop;
 
 /// What `revoke` cannot undo, in its own words.
-const KEPT: &str = "what they have fetched they keep, and can pass on: a revocation stops what is \
-                    published and sent from now on, no more";
+const KEPT: &str = "what they have fetched they keep, and can pass on, and the keys of what is \
+                    published so far: a revocation stops what is published and sent from now on, \
+                    no more";
 
 /// Lets nodes read.
 pub fn grant(session: &Session, args: GrantArgs) -> Result<(), Stop> {

@@ -108,6 +108,10 @@ fn sentence(statement: &Statement) -> String {
             let said = if grant.granted { "granted to" } else { "revoked from" };
             format!("reading {} was {said} {} nodes", grant.scope, grant.nodes.len())
         }
+        Statement::Parcel(parcel) => {
+            let (readers, carriers) = (parcel.readers.len(), parcel.carriers.len());
+            format!("sealed contents were handed to {readers} readers and {carriers} carriers")
+        }
         Statement::Attestation(made) => {
             let said = if made.attested { "was attested" } else { "is not attested any more" };
             format!("release {} {said}", made.release)

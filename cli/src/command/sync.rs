@@ -162,6 +162,7 @@ const fn word(kind: ChangeKind) -> &'static str {
         ChangeKind::Yank => "yank",
         ChangeKind::Grant => "grant",
         ChangeKind::Attestation => "attestation",
+        ChangeKind::Parcel => "parcel",
         ChangeKind::Head => "head",
         ChangeKind::Hidden => "hidden",
     }

@@ -76,9 +76,18 @@ impl Writer {
         path: PathBuf,
         progress: impl Fn(u64) + Send + 'static,
     ) -> Result<Imported, BlobsError> {
+        self.import_from(move || File::open(path), progress).await
+    }
+
+    /// Adds everything that a reader gives, as [`import_file`](Self::import_file) does.
+    pub(crate) async fn import_from<R: Read>(
+        &self,
+        open: impl FnOnce() -> io::Result<R> + Send + 'static,
+        progress: impl Fn(u64) + Send + 'static,
+    ) -> Result<Imported, BlobsError> {
         let (blocks, mut received) = mpsc::channel::<io::Result<Bytes>>(BLOCKS_AHEAD);
         let take = move |block| blocks.blocking_send(block).is_ok();
-        let reading = tokio::task::spawn_blocking(move || read_file(path, take, progress));
+        let reading = tokio::task::spawn_blocking(move || read_all(open, take, progress));
         let stream = n0_future::stream::poll_fn(move |cx| received.poll_recv(cx));
         let added = self.blobs.api().blobs().add_stream(stream).await;
         let added = add(added).await;
@@ -105,7 +114,9 @@ impl Writer {
         path: PathBuf,
         progress: impl Fn(u64) + Send + 'static,
     ) -> Result<Imported, BlobsError> {
-        let read = tokio::task::spawn_blocking(move || read_file(path, |_| true, progress)).await;
+        let read =
+            tokio::task::spawn_blocking(move || read_all(|| File::open(path), |_| true, progress))
+                .await;
         read.map_err(io::Error::other)
             .and_then(|read| read)
             .map_err(|source| BlobsError::Source { source })
@@ -138,13 +149,13 @@ impl Writer {
     }
 }
 
-/// Reads a file block by block; `take` answers whether it still wants more.
-fn read_file(
-    path: PathBuf,
+/// Reads block by block; `take` answers whether it still wants more.
+fn read_all<R: Read>(
+    open: impl FnOnce() -> io::Result<R>,
     take: impl Fn(io::Result<Bytes>) -> bool,
     progress: impl Fn(u64),
 ) -> io::Result<Imported> {
-    let mut file = File::open(path)?;
+    let mut file = open()?;
     let mut hasher = FileHasher::new();
     let mut size = 0;
     loop {

@@ -22,6 +22,7 @@ use crate::gc::GcError;
 use crate::grants::AttestError;
 use crate::lookup::ChooseError;
 use crate::mirror::{BookError, MirrorError};
+use crate::parcels::HandOverError;
 use crate::protocol::message::TalkError;
 use crate::prove::{ProofError, ProveError};
 use crate::talk::LinkError;
@@ -549,6 +550,8 @@ impl Blame for FetchError {
                     None => failure,
                 }
             }
+            Self::NoKey { .. } => Failure::of(Code::SEALED, self)
+                .hint("catalog sync asks for it; its publisher hands it over with catalog grant"),
             Self::Inconsistent { .. } => Failure::of(Code::CORRUPT, self),
             Self::Quota { .. } => Failure::of(Code::QUOTA, self)
                 .hint("catalog gc makes room; catalog config set node.quota raises it"),
@@ -557,6 +560,16 @@ impl Blame for FetchError {
             Self::Blobs(error) => error.blame(),
             Self::Store(error) => error.blame(),
             error => Failure::of(Code::BROKEN_OFF, error),
+        }
+    }
+}
+
+impl Blame for HandOverError {
+    fn blame(&self) -> Failure {
+        match self {
+            Self::Lookup(error) => error.blame(),
+            Self::State(error) => error.blame(),
+            error => Failure::of(Code::NOT_TO_CARRY, error),
         }
     }
 }

@@ -345,7 +345,15 @@ codes! {
         "Attested are releases of other publishers that everybody may read: a publisher's word for \
         its own releases says nothing more, and to attest what only some may read would tell \
         everybody that it exists.";
-    NOT_PUBLIC = 711, NotPermitted: "not everybody may read it, so it is not mirrored",
+    SEALED = 711, NotPermitted: "the release is sealed, and this node has no key",
+        "What is not for everybody is encrypted, and its key is handed to each node that may read it. \
+        This node knows of the release and was handed no key: its grant has not arrived yet, or it \
+        was revoked. Ask the publisher to run `catalog grant` for this node, then `catalog sync`.";
+    NOT_TO_CARRY = 712, NotPermitted: "the release cannot be handed over to be carried",
+        "Only its publisher hands a release to nodes that carry it without reading it, and only what \
+        is sealed: what everybody may read, everybody can carry. Releases that were published before \
+        contents were sealed stay as they are; their next version is sealed.";
+    NOT_PUBLIC = 713, NotPermitted: "not everybody may read it, so it is not mirrored",
         "A mirror holds what everybody may read. The nodes that a restricted release lists fetch it \
         from each other: `catalog fetch` keeps it here for them.";
 

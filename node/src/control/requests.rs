@@ -39,7 +39,7 @@ pub use mirror::{
     MirrorStatus,
 };
 pub use peers::{Keys, PeerAdd, PeerList, PeerPing, PeerRemove, PeerTicket, Trust, Untrust};
-pub use permission::{Attest, Attested, Grant, Grants, Revoke};
+pub use permission::{Attest, Attested, Carry, Grant, Grants, HandOver, Revoke};
 pub use proof::Prove;
 pub use sync::{Changes, PeerFreshness, Sync, Synced};
 pub use upkeep::{Credits, Doctor, Gc, IndexRebuild, Served, Stats, Status, Stop, Verify};

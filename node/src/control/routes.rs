@@ -44,6 +44,8 @@ pub(super) fn router(node: Node, stop: CancellationToken, http: Option<Http>) ->
         .short::<ask::Revoke>()
         .short::<ask::Grants>()
         .short::<ask::Attest>()
+        .short::<ask::HandOver>()
+        .short::<ask::Carry>()
         .short::<ask::Prove>()
         .short::<ask::Conflicts>()
         .short::<ask::Resolve>()

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use catalog::digest::Digest;
 use catalog::path::TreePath;
+use catalog::release::Release;
+use catalog::sealed::ContentKey;
 use catalog::size::ByteSize;
 use catalog::store::{Hold, HoldReason};
 use catalog::tree::{TREE_BYTES_MAX, TREE_ENTRIES_MAX, Tree, TreeEntry};
@@ -18,13 +20,14 @@ use super::session::Session;
 use super::tally::Tally;
 use super::{FetchError, OnProgress};
 use crate::access;
-use crate::blobs::{Blobs, Holding};
+use crate::blobs::{Blobs, Holding, Writer};
 use crate::blocking::blocking;
 use crate::delta::{self, Base, Twin};
 use crate::disk;
 use crate::lookup::Chosen;
 use crate::meter::Count;
 use crate::node::{Inner, now};
+use crate::sealed::{LIST_BYTES_MAX, Unsealed};
 use crate::shaping::Class;
 use crate::topology::Strategy;
 use crate::transfer::UNIT_BYTES;
@@ -58,15 +61,36 @@ pub(crate) struct Want<'a> {
     pub strategy: Option<Strategy>,
     /// Why it is kept once all of it is here.
     pub kept: HoldReason,
+    /// The release whose variant it is, if it is to be opened where it is sealed.
+    pub release: Option<&'a Release>,
 }
 
 impl<'a> Want<'a> {
     pub(crate) fn of(chosen: &'a Chosen, part: Part<'a>) -> Self {
-        Self::new(&chosen.reference, &chosen.variant, part)
+        Self::new(&chosen.reference, &chosen.variant, part).of_release(&chosen.release)
+    }
+
+    /// The same, opened for us if it is sealed.
+    pub(crate) fn of_release(self, release: &'a Release) -> Self {
+        Self { release: Some(release), ..self }
+    }
+
+    fn is_sealed(&self) -> bool {
+        self.release.is_some_and(|release| release.sealed.is_some())
     }
 
     pub(crate) fn new(reference: &'a str, variant: &'a Variant, part: Part<'a>) -> Self {
-        Self { reference, variant, part, base: None, class: Class::High, strategy: None, kept: HoldReason::Fetched }
+        let (base, class) = (None, Class::High);
+        Self {
+            reference,
+            variant,
+            part,
+            base,
+            class,
+            strategy: None,
+            release: None,
+            kept: HoldReason::Fetched,
+        }
     }
 
     /// The same, so urgent.
@@ -76,7 +100,9 @@ impl<'a> Want<'a> {
 
     /// The same, to take the place of what is here.
     pub(crate) fn instead_of(self, base: Option<Digest>) -> Self {
-        Self { base: base.filter(|root| *root != self.variant.root), ..self }
+        // Every release is sealed with a key of its own, so that two have nothing in common.
+        let base = base.filter(|root| *root != self.variant.root && !self.is_sealed());
+        Self { base, ..self }
     }
 
     /// The same, to be kept for this reason.
@@ -92,7 +118,10 @@ impl<'a> Want<'a> {
 
 /// What is here now.
 pub(crate) struct Brought {
+    /// The files, as a reader sees them.
     pub tree: Tree,
+    /// What opens them, if they are sealed.
+    pub unsealed: Option<Unsealed>,
     /// How many files were wanted, and their size.
     pub files: u64,
     pub bytes: ByteSize,
@@ -106,7 +135,7 @@ pub(crate) async fn bring(
     want: &Want<'_>,
     progress: &OnProgress,
 ) -> Result<Brought, FetchError> {
-    let variant = want.variant;
+    let (variant, key) = (want.variant, key(node, want)?);
     let _turn = node.fetching.take(variant.root).await;
     let blobs = node.blobs().await?;
     let writer = Arc::new(blobs.writer().await);
@@ -124,54 +153,21 @@ pub(crate) async fn bring(
 
     let Head { tree, news } = head(node, want, blobs, &tally, &mut session).await?;
     writer.import_many(news).await?;
-    let selected = select(want, &tree)?;
-    let total: ByteSize = selected.iter().map(|file| ByteSize::bytes(file.size)).sum();
-    let mut missing = missing(blobs, want, &selected).await?;
-    let missing_bytes = bytes(&missing);
-    let here_bytes = total.as_u64().saturating_sub(missing_bytes);
-    tally.expect(total.as_u64(), here_bytes);
-    node.meter.add(Count::WantedBytes, total.as_u64());
-    node.meter.add(Count::WantedBytesHere, here_bytes);
-
-    if !missing.is_empty() {
-        check_room(node, blobs, ByteSize::bytes(missing_bytes))?;
-    }
-    let mut twins = twins(node, blobs, want, &tree, &missing).await;
-    while !missing.is_empty() {
-        let claim = node.arriving.take(missing.iter().map(|file| file.digest));
-        let (ours, mut others) = split(missing, &claim);
-        twins.retain(|twin| claim.contains(&twin.digest));
-        let is_twin = |file: &Wanted| twins.iter().any(|twin| twin.digest == file.digest);
-        let (updated, ours): (Vec<Wanted>, Vec<Wanted>) = ours.into_iter().partition(is_twin);
-        let to = delta::Destination { blobs, writer: &writer, tally: &tally };
-        let updating = delta::fetch(node, variant.root, &twins, to);
-        let transferring = async {
-            if ours.is_empty() {
-                return Ok(());
-            }
-            let session = match &mut session {
-                Some(session) => session,
-                None => session.insert(open(node, want, &tally).await?),
-            };
-            session.transfer(job::cut(&ours), blobs, &writer).await
-        };
-        let ((), transferred) = tokio::join!(updating, transferring);
-        transferred?;
-        drop(claim);
-        // What somebody else was fetching already is here soon, or is ours to fetch. So is what did
-        // not come as a patch, which is not tried twice.
-        others.extend(updated);
-        twins.clear();
-        let digests: Vec<Digest> = others.iter().map(|file| file.digest).collect();
-        tokio::select! {
-            () = node.stop.cancelled() => return Err(FetchError::Shutdown),
-            () = node.arriving.released(&digests) => {}
+    let to = Bringing { node, want, blobs, writer: &writer, tally: &tally };
+    let unsealed = match key {
+        Some(key) => {
+            let list = [sealed_list(want, &tree)?];
+            to.complete(&tree, &list, &mut session).await?;
+            let opened = Unsealed::open(blobs, key, &variant.id, &tree).await?;
+            Some(opened.map_err(|what| inconsistent(want, what))?)
         }
-        let again: Vec<Selected> = others.iter().map(Selected::from).collect();
-        missing = self::missing(blobs, want, &again).await?;
-        tally.stored(bytes(&others).saturating_sub(bytes(&missing)));
-        others.iter().for_each(|file| writer.wrote(file.digest, file.size));
-    }
+        None => None,
+    };
+    let selected = match &unsealed {
+        Some(unsealed) => sealed_in(unsealed, select(want, &unsealed.list)?),
+        None => select(want, &tree)?,
+    };
+    let total = to.complete(&tree, &selected, &mut session).await?;
     writer.sync().await?;
     tally.report();
     if matches!(want.part, Part::Whole) && !was_whole {
@@ -179,7 +175,110 @@ pub(crate) async fn bring(
         let (store, root) = (node.store.clone(), variant.root);
         blocking(move || store.release_hold(&root, HoldReason::Partial)).await?;
     }
-    Ok(Brought { files: selected.len() as u64, bytes: total, moved: tally.bytes_moved(), tree })
+    let (files, bytes, moved) = (selected.len() as u64, total, tally.bytes_moved());
+    let tree = unsealed.as_ref().map_or(tree, |unsealed| unsealed.list.clone());
+    Ok(Brought { files, bytes, moved, tree, unsealed })
+}
+
+/// The key of what is sealed and wanted in plain.
+fn key(node: &Inner, want: &Want<'_>) -> Result<Option<ContentKey>, FetchError> {
+    let Some(release) = want.release.filter(|release| release.sealed.is_some()) else {
+        return Ok(None);
+    };
+    match node.content_key(release)? {
+        Some(key) => Ok(Some(key)),
+        None => Err(FetchError::NoKey { reference: want.reference.to_owned() }),
+    }
+}
+
+/// The sealed file list among the numbered files.
+fn sealed_list(want: &Want<'_>, tree: &Tree) -> Result<Selected, FetchError> {
+    match tree.files().next() {
+        Some(file) if file.size <= LIST_BYTES_MAX => {
+            Ok(Selected { child: file.child, digest: file.blake3, size: file.size })
+        }
+        _ => Err(inconsistent(want, "it has no sealed file list".to_owned())),
+    }
+}
+
+/// What files are sealed in.
+fn sealed_in(unsealed: &Unsealed, files: Vec<Selected>) -> Vec<Selected> {
+    let sealed = files.iter().filter_map(|file| unsealed.of(&file.digest));
+    sealed
+        .map(|(child, file, _)| Selected { child, digest: file.blake3, size: file.size })
+        .collect()
+}
+
+/// A variant on its way.
+struct Bringing<'a> {
+    node: &'a Arc<Inner>,
+    want: &'a Want<'a>,
+    blobs: &'a Blobs,
+    writer: &'a Arc<Writer>,
+    tally: &'a Arc<Tally>,
+}
+
+impl Bringing<'_> {
+    /// Sees to it that these files are here.
+    ///
+    /// - result: their size.
+    async fn complete(
+        &self,
+        tree: &Tree,
+        selected: &[Selected],
+        session: &mut Option<Session>,
+    ) -> Result<ByteSize, FetchError> {
+        let Self { node, want, blobs, writer, tally } = *self;
+        let variant = want.variant;
+        let total: ByteSize = selected.iter().map(|file| ByteSize::bytes(file.size)).sum();
+        let mut missing = missing(blobs, want, selected).await?;
+        let missing_bytes = bytes(&missing);
+        let here_bytes = total.as_u64().saturating_sub(missing_bytes);
+        tally.expect(total.as_u64(), here_bytes);
+        node.meter.add(Count::WantedBytes, total.as_u64());
+        node.meter.add(Count::WantedBytesHere, here_bytes);
+
+        if !missing.is_empty() {
+            check_room(node, blobs, ByteSize::bytes(missing_bytes))?;
+        }
+        let mut twins = twins(node, blobs, want, tree, &missing).await;
+        while !missing.is_empty() {
+            let claim = node.arriving.take(missing.iter().map(|file| file.digest));
+            let (ours, mut others) = split(missing, &claim);
+            twins.retain(|twin| claim.contains(&twin.digest));
+            let is_twin = |file: &Wanted| twins.iter().any(|twin| twin.digest == file.digest);
+            let (updated, ours): (Vec<Wanted>, Vec<Wanted>) = ours.into_iter().partition(is_twin);
+            let to = delta::Destination { blobs, writer, tally };
+            let updating = delta::fetch(node, variant.root, &twins, to);
+            let transferring = async {
+                if ours.is_empty() {
+                    return Ok(());
+                }
+                let session = match session.as_mut() {
+                    Some(session) => session,
+                    None => session.insert(open(node, want, tally).await?),
+                };
+                session.transfer(job::cut(&ours), blobs, writer).await
+            };
+            let ((), transferred) = tokio::join!(updating, transferring);
+            transferred?;
+            drop(claim);
+            // What somebody else was fetching already is here soon, or is ours to fetch. So is what did
+            // not come as a patch, which is not tried twice.
+            others.extend(updated);
+            twins.clear();
+            let digests: Vec<Digest> = others.iter().map(|file| file.digest).collect();
+            tokio::select! {
+                () = node.stop.cancelled() => return Err(FetchError::Shutdown),
+                () = node.arriving.released(&digests) => {}
+            }
+            let again: Vec<Selected> = others.iter().map(Selected::from).collect();
+            missing = self::missing(blobs, want, &again).await?;
+            tally.stored(bytes(&others).saturating_sub(bytes(&missing)));
+            others.iter().for_each(|file| writer.wrote(file.digest, file.size));
+        }
+        Ok(total)
+    }
 }
 
 /// What of the wanted part is not here, and what of that may come as patches. Nothing is written.

@@ -1,6 +1,7 @@
 //! Reads one file of a package without installing it.
 
 use std::io;
+use std::ops::Range;
 
 use bytes::Bytes;
 use catalog::digest::Digest;
@@ -8,16 +9,20 @@ use catalog::path::TreePath;
 use catalog::profile::Profile;
 use catalog::reference::Reference;
 use catalog::resolve::Preference;
+use catalog::sealed::{BlobKey, CHUNK_BYTES, TEXT_BYTES};
 use catalog::tree::{Tree, TreeEntry};
 
 use super::bring::near;
 use super::{FetchError, Part, Want, bring};
 use crate::blobs::Blobs;
 use crate::node::Node;
+use crate::sealed;
 use crate::shaping::Class;
 
 /// Read at once.
 const PIECE_BYTES: u64 = 1 << 20;
+/// The same of a sealed file, which is opened chunk by chunk.
+const PIECE_CHUNKS: u64 = PIECE_BYTES / CHUNK_BYTES as u64;
 /// Links that lead to links are followed this far.
 const LINKS_MAX: usize = 8;
 
@@ -25,6 +30,8 @@ const LINKS_MAX: usize = 8;
 pub struct Cat {
     blobs: Blobs,
     digest: Digest,
+    /// What opens it, if it is sealed, and how long it is then.
+    sealed: Option<(BlobKey, u64)>,
     size: u64,
     read: u64,
     executable: bool,
@@ -66,9 +73,15 @@ impl Node {
         let wanted = [path];
         let want = Want::of(&chosen, Part::Paths(&wanted)).at(Class::Critical);
         let brought = bring(&self.0, &want, &progress).await?;
+        let unsealed = brought.unsealed.as_ref().and_then(|unsealed| unsealed.of(&digest));
+        let (digest, sealed) = match unsealed {
+            Some((_, file, key)) => (file.blake3, Some((key, file.size))),
+            None => (digest, None),
+        };
         Ok(Cat {
             blobs: self.0.blobs().await?.clone(),
             digest,
+            sealed,
             size,
             read: 0,
             executable,
@@ -102,13 +115,32 @@ impl Cat {
         if self.read == end {
             return Ok(None);
         }
-        let read = self.blobs.range(&self.digest, self.read..end).await;
-        let piece = read.map_err(io::Error::other)?;
+        let (piece, end) = match &self.sealed {
+            None => (self.stored(self.read..end).await?, end),
+            Some((key, bytes)) => self.opened(key.clone(), *bytes).await?,
+        };
         if piece.len() as u64 != end - self.read {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         self.read = end;
         Ok(Some(piece))
+    }
+
+    async fn stored(&self, range: Range<u64>) -> io::Result<Bytes> {
+        self.blobs.range(&self.digest, range).await.map_err(io::Error::other)
+    }
+
+    /// Opens whole chunks, from where the last piece ended.
+    ///
+    /// - `bytes`: how long the sealed file is.
+    /// - result: the piece, and where it ends.
+    async fn opened(&self, key: BlobKey, bytes: u64) -> io::Result<(Bytes, u64)> {
+        let first = self.read / TEXT_BYTES as u64;
+        let last = first + PIECE_CHUNKS;
+        let range = first * CHUNK_BYTES as u64..(last * CHUNK_BYTES as u64).min(bytes);
+        let sealed = self.stored(range).await?;
+        let piece = sealed::open_part(key, &sealed, self.size, first)?;
+        Ok((piece, (last * TEXT_BYTES as u64).min(self.size)))
     }
 }
 

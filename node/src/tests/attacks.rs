@@ -107,11 +107,25 @@ pub(super) async fn ask(
     let gauge =
         Gauge::new(Tally::new(Arc::new(|_| ())), catalog::permission::NodeId::from_bytes([1; 32]));
     let work = Work { gauge, cancelled: Default::default() };
-    match Provider(connection).head(root, tree, 32 * 5, 1 << 20, &work).await {
+    let sequence_bytes = 32 * (files_of(server, &root) + 1);
+    match Provider(connection).head(root, tree, sequence_bytes, 1 << 20, &work).await {
         Ok(_) => Ok(()),
         Err(error @ ProviderError::Refused) => Err(error.to_string()),
         Err(error) => Err(format!("{error:?}")),
     }
+}
+
+/// How many files a content has, by what the server knows; any number when it knows none.
+fn files_of(server: &Machine, root: &Digest) -> u64 {
+    let store = server.node.store();
+    let released = store
+        .release_of_root(root)
+        .unwrap()
+        .into_iter()
+        .find_map(|(id, variant)| Some(store.release(&id).unwrap()?.variant(&variant)?.files));
+    let carried = store.carried(&server.node.id()).unwrap();
+    let carried = carried.iter().find(|row| row.content.root == *root).map(|row| row.content.files);
+    released.or(carried).unwrap_or(4)
 }
 
 /// Threat row 48: who may not read a release gets, for its contents, the very answer that everybody

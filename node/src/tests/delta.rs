@@ -183,6 +183,7 @@ async fn a_patch_of_what_one_may_not_read_is_refused_like_one_of_nothing() {
     let (old, new) = versions();
     let [public, secret] = ["1.0.0", "1.1.0"].map(|version| version.to_owned());
     let public = publish(&a, &public, &files(old, &public)).await.variants[0].root;
+    let third = publish(&a, "1.2.0", &files(new.clone(), "1.2.0")).await.variants[0].root;
     let files = files(new, &secret);
     let mut draft = draft(a.dir.path(), "graphdb", &secret, &[("any", &files)]);
     draft.permission = Permission::Restricted(BTreeSet::from([b.node.id()]));
@@ -193,8 +194,9 @@ async fn a_patch_of_what_one_may_not_read_is_refused_like_one_of_nothing() {
     assert!(absent.is_err());
     assert_eq!(ask(&c, &a, public, secret).await, absent);
     assert_eq!(ask(&c, &a, secret, public).await, absent);
-    // The control: who may read both is answered.
-    assert!(ask(&b, &a, public, secret).await.is_ok());
+    // The control: who may read both is answered. What is sealed has nothing in common with anything.
+    assert!(ask(&b, &a, public, third).await.is_ok());
+    assert!(ask(&b, &a, public, secret).await.is_err());
     assert_eq!(ask(&b, &a, public, Digest::of(b"nothing")).await, absent);
 }
 

@@ -26,7 +26,7 @@ enum Standing {
     Expired,
 }
 
-fn scope(text: &str) -> Scope {
+pub(super) fn scope(text: &str) -> Scope {
     text.parse().unwrap()
 }
 
@@ -55,7 +55,7 @@ async fn publish(
 }
 
 /// Whether `text` stands in any file below `dir`.
-fn holds(dir: &Path, text: &[u8]) -> bool {
+pub(super) fn holds(dir: &Path, text: &[u8]) -> bool {
     fs::read_dir(dir).unwrap().any(|entry| {
         let path = entry.unwrap().path();
         match path.is_dir() {

@@ -95,7 +95,7 @@ async fn denied_and_absent_are_the_same_bytes_in_every_way_to_ask() {
         .map(|machine| machine.node.store().snapshot().unwrap().at(now()));
     let ids = holds.ids(ItemSet::Log, &[0; 32], 0, usize::MAX).unwrap();
     assert_eq!(ids, lacks.ids(ItemSet::Log, &[0; 32], 0, usize::MAX).unwrap());
-    assert_eq!(ids.len(), 3, "an inception and two releases");
+    assert_eq!(ids.len(), 4, "an inception, a parcel and two releases");
     for id in &ids {
         assert_eq!(holds.payload(stranger, id).unwrap(), lacks.payload(stranger, id).unwrap());
     }

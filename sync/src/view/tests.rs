@@ -121,6 +121,7 @@ fn release() -> Release {
         dependencies: vec![],
         capabilities: BTreeMap::new(),
         permission: Permission::Public,
+        sealed: None,
         mirror: MirrorHints::default(),
         description: None,
         provenance: None,

@@ -110,6 +110,7 @@ fn an_imported_family_can_be_signed() {
         dependencies: draft.dependencies,
         capabilities: draft.capabilities,
         permission: draft.permission,
+        sealed: None,
         mirror: draft.mirror,
         description: draft.description,
         provenance: draft.provenance,

@@ -6,6 +6,7 @@ use crate::head::{Head, SealedHead};
 use crate::identity::next_commitment;
 use crate::log::root_of;
 use crate::permission::{NodeId, Permission, Scope};
+use crate::sealed::KeyId;
 use crate::statement::fixture::{self, identity, key};
 use crate::statement::{Grant, SealedStatement, Statement};
 
@@ -17,8 +18,8 @@ fn assert_golden(name: &str, bytes: &[u8], golden: &str) {
 
 #[test]
 fn the_bytes_of_every_body_are_pinned() {
-    let identity = identity(1);
-    let [inception, release, channel, yank, grant, attestation] = fixture::all(&identity);
+    let (identity, digest) = (identity(1), fixture::digest("key"));
+    let [inception, release, channel, yank, grant, attestation, parcel] = fixture::all(&identity);
     assert_golden("inception", &inception.body().unwrap(), include_str!("golden/inception.hex"));
     assert_golden("release", &release.body().unwrap(), include_str!("golden/release.hex"));
     assert_golden("channel", &channel.body().unwrap(), include_str!("golden/channel.hex"));
@@ -33,6 +34,12 @@ fn the_bytes_of_every_body_are_pinned() {
     assert_golden("revocation", &revoked.encode().unwrap(), include_str!("golden/revocation.hex"));
     let attestation = attestation.body().unwrap();
     assert_golden("attestation", &attestation, include_str!("golden/attestation.hex"));
+    assert_golden("parcel", &parcel.body().unwrap(), include_str!("golden/parcel.hex"));
+    let carried = fixture::carried(identity.publisher(), 6).encode().unwrap();
+    assert_golden("parcel to carry", &carried, include_str!("golden/carried.hex"));
+    let mut sealed = fixture::bare_release(identity.publisher(), 1);
+    (sealed.permission, sealed.sealed) = (Permission::Private, Some(KeyId::from_digest(digest)));
+    assert_golden("sealed release", &sealed.encode().unwrap(), include_str!("golden/sealed.hex"));
 }
 
 #[test]

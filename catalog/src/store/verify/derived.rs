@@ -40,6 +40,8 @@ impl Check {
             (tables::ROOTS, &tables.roots),
             (tables::GRANTS, &tables.grants),
             (tables::ATTESTATIONS, &tables.attestations),
+            (tables::KEYS, &tables.keys),
+            (tables::CARRIED, &tables.carried),
             (tables::ITEMS, &tables.items),
             (tables::BARE, &tables.bare),
             (tables::AWAITED, &tables.awaited),

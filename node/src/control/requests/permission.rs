@@ -1,4 +1,4 @@
-//! Letting nodes read, taking that back, and vouching for releases.
+//! Letting nodes read, taking that back, handing sealed contents over, and vouching for releases.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use super::peers::known_peer;
 use super::{Answer, Request, read, reference};
 use crate::Node;
 use crate::grants::{GrantInfo, Granted};
+use crate::parcels::{Carried, HandedOver};
 use crate::state::Stated;
 
 /// Lets nodes read.
@@ -74,6 +75,43 @@ impl Request for Grants {
 impl Answer for Grants {
     async fn answer(self, node: &Node) -> Result<Vec<GrantInfo>, Failure> {
         node.grants().await.map_err(|error| error.blame())
+    }
+}
+
+/// Lets nodes carry a sealed release of ours.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HandOver {
+    /// The release.
+    pub reference: String,
+    /// Ids of nodes; of a peer also the beginning, or its alias.
+    pub nodes: Vec<String>,
+}
+
+impl Request for HandOver {
+    const NAME: &'static str = "hand-over";
+    type Reply = HandedOver;
+}
+
+impl Answer for HandOver {
+    async fn answer(self, node: &Node) -> Result<HandedOver, Failure> {
+        let reference = reference(&self.reference)?;
+        let nodes = nodes(node, &self.nodes).await?;
+        node.hand_over(&reference, nodes).await.map_err(|error| error.blame())
+    }
+}
+
+/// Brings everything here that this node was handed to carry.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Carry {}
+
+impl Request for Carry {
+    const NAME: &'static str = "carry";
+    type Reply = Vec<Carried>;
+}
+
+impl Answer for Carry {
+    async fn answer(self, node: &Node) -> Result<Vec<Carried>, Failure> {
+        node.carry().await.map_err(|error| error.blame())
     }
 }
 

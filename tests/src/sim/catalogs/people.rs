@@ -100,6 +100,7 @@ impl Wish {
                 true => Permission::Restricted(members),
                 false => Permission::Public,
             },
+            sealed: None,
             mirror: MirrorHints::default(),
             description: None,
             provenance: None,
