@@ -121,6 +121,46 @@ async fn only_a_publishers_own_node_can_say_that_its_head_is_fresh() {
     assert!(shown.is_stale(minute, catalog::Timestamp::from_millis(later)));
 }
 
+/// Threat row 50: a node whose peers all keep news from it finds out by the age of what they show, and
+/// one peer among them that does not is enough.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_among_peers_that_keep_news_from_it_finds_out_and_needs_one_other() {
+    let a = Machine::publisher("acme").await;
+    a.publish(simple(a.dir.path(), "graphdb", "1.0.0", 1)).await;
+    let mut hostile = Vec::new();
+    for _ in 0..4 {
+        let machine = Machine::new().await;
+        machine.meet(&a).await;
+        hostile.push(machine);
+    }
+    // They never ask it again.
+    let a = a.restart().await;
+    a.publish(simple(a.dir.path(), "graphdb", "2.0.0", 2)).await;
+    let c = Machine::new().await;
+    for machine in &hostile {
+        c.meet(machine).await;
+    }
+    c.node.pin(&"acme".parse().unwrap(), &a.node.publisher().unwrap()).await.unwrap();
+    let is_stale = async |peer: &Machine| {
+        let shown = c.node.freshness(&peer.node.id()).await.unwrap().remove(0);
+        shown.is_stale(Duration::from_secs(60), crate::node::now())
+    };
+    for machine in &hostile {
+        assert!(is_stale(machine).await, "nobody speaks for what it shows");
+    }
+    assert_eq!(c.node.info(&reference("graphdb")).await.unwrap().versions.len(), 1);
+
+    let honest = Machine::new().await;
+    honest.meet(&a).await;
+    honest.node.freshness(&a.node.id()).await.unwrap();
+    honest.node.install(&reference("graphdb")).await.unwrap();
+    c.meet(&honest).await;
+    assert!(!is_stale(&honest).await);
+    assert!(is_stale(&hostile[0]).await, "it is behind what c knows now");
+    let installed = c.node.install(&reference("graphdb")).await.unwrap();
+    assert_eq!(installed.version.to_string(), "2.0.0");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_strategy_brings_what_it_says() {
     let (a, b) = (Machine::publisher("acme").await, Machine::new().await);

@@ -1,10 +1,14 @@
 //! What sessions without a name leave behind.
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use catalog::permission::{NodeId, Permission};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
 
 use super::fixture::{Machine, draft, noise, reference};
 use crate::endpoint::{Net, remote};
@@ -42,6 +46,48 @@ impl Witness {
     }
 }
 
+/// Keeps what is logged: everything of ours, and of the libraries what says that something is wrong.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<String>>);
+
+impl Log {
+    /// Listens to all threads from now on; other tests are heard, too.
+    fn listen() -> Self {
+        let log = Self::default();
+        tracing::subscriber::set_global_default(log.clone()).unwrap();
+        log
+    }
+
+    fn says(&self, word: &str) -> bool {
+        self.0.lock().unwrap().contains(word)
+    }
+}
+
+impl Subscriber for Log {
+    fn enabled(&self, of: &Metadata<'_>) -> bool {
+        of.is_event() && (of.target().starts_with("catalog") || *of.level() <= Level::WARN)
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        struct Fields<'a>(&'a mut String);
+        impl Visit for Fields<'_> {
+            fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+                write!(self.0, "{field}={value:?} ").unwrap();
+            }
+        }
+        event.record(&mut Fields(&mut self.0.lock().unwrap()));
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
 /// How often `needle` stands in the files below `dir`.
 fn count(dir: &Path, needle: &[u8]) -> usize {
     let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
@@ -56,9 +102,10 @@ fn count(dir: &Path, needle: &[u8]) -> usize {
 }
 
 /// Threat row 51: whoever fetches what is anonymous asks under a key that is seen once, from which
-/// nothing leads to its node; and neither side keeps a note of it.
+/// nothing leads to its node; and neither side keeps a note of it, on disk or in its log.
 #[tokio::test(flavor = "multi_thread")]
 async fn anonymous_sessions_leave_no_key_no_address_and_no_count() {
+    let log = Log::listen();
     let a = Machine::publisher("acme").await;
     for n in 0..SESSIONS {
         let files: &[(&str, Vec<u8>)] = &[("data", noise(50_000, n.into()))];
@@ -114,6 +161,15 @@ async fn anonymous_sessions_leave_no_key_no_address_and_no_count() {
     super::records::until(async || witness.seen.lock().unwrap().contains(&c.node.id())).await;
     drop(seen);
 
+    for key in &distinct {
+        assert!(!log.says(&key.short()), "a key was logged");
+    }
+    assert!(!log.says(ip), "an address was logged");
+    for root in &roots {
+        assert!(!log.says(&root.short()), "a content was logged");
+    }
+    tracing::debug!("peer {} was heard", c.node.id().short());
+    assert!(log.says(&c.node.id().short()), "the control: what is logged is heard");
     for machine in [&a, &c] {
         machine.node.shutdown().await.unwrap();
         for key in &distinct {
