@@ -67,7 +67,8 @@ impl Document for Account {
 
     fn human(&self) -> Vec<Line> {
         let credits = &self.0;
-        let sum = |lines: &[CreditLine]| lines.iter().map(|line| line.credits).sum::<f64>();
+        // The sum of nothing would be -0.
+        let sum = |lines: &[CreditLine]| lines.iter().fold(0.0, |sum, line| sum + line.credits);
         let (earned, spent) = (sum(&credits.earned), sum(&credits.spent));
         let mut all = vec![
             Line::new()
