@@ -198,7 +198,7 @@ impl Books {
     }
 
     /// The servers with which a conversation is to begin now, and when to look again.
-    pub(crate) fn to_talk_to(&mut self, now: Duration) -> (Vec<NodeId>, Option<Duration>) {
+    pub(crate) fn whom_to_talk_to(&mut self, now: Duration) -> (Vec<NodeId>, Option<Duration>) {
         let (mut ready, mut wake): (Vec<NodeId>, Option<Duration>) = (Vec::new(), None);
         for (server, purse) in self.purses.iter_mut().filter(|(_, purse)| !purse.is_talking) {
             let at = match purse.giver.wake_at() {
@@ -402,7 +402,7 @@ impl Books {
         time: Timestamp,
         client: NodeId,
         sealed: &SealedReceipt,
-    ) -> Result<Place, (Why, Option<Fraud>)> {
+    ) -> Result<Place, (Why, Option<Box<Fraud>>)> {
         let receipt = sealed.receipt();
         if (receipt.server, receipt.client) != (self.us, client) {
             return Err((Why::OtherPair, None));
@@ -419,7 +419,7 @@ impl Books {
         match self.ledger.take(sealed, time) {
             Taken::Contradiction(fraud) => {
                 self.is_changed = true;
-                Err((Why::Equivocation, Some(*fraud)))
+                Err((Why::Equivocation, Some(fraud)))
             }
             Taken::Ahead => Err((Why::Ahead, None)),
             _ if !is_later => Err((Why::Stale, None)),

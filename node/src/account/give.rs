@@ -31,7 +31,7 @@ pub(super) async fn run(node: &Arc<Inner>) {
     loop {
         let account = &node.account;
         let due = account.due.notified();
-        let (ready, wake) = account.books().to_talk_to(account.now());
+        let (ready, wake) = account.books().whom_to_talk_to(account.now());
         for server in ready {
             let node = node.clone();
             node.tasks.clone().spawn(async move {
