@@ -106,7 +106,7 @@ fn publish(node: &Node) {
     node.machine.run([std::ffi::OsStr::new("publish"), dir.as_os_str()]).ok();
 }
 
-/// Issue 6, the drill: eight processes in three regions. A release gets its copies; becomes popular
+/// The drill: eight processes in three regions. A release gets its copies; becomes popular
 /// where there is none, and gets one there; two holders are killed, and its copies are made again.
 /// The publisher is gone all the while, and no install fails.
 #[test]
