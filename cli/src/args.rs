@@ -16,7 +16,7 @@ use clap::{Args, Parser, Subcommand};
 pub use administer::{
     ChangesArgs, CompletionsArgs, ConfigCommand, ConfigFileArgs, ConflictsArgs, CreditsArgs,
     CreditsCommand, DaemonCommand, DaemonStartArgs, DemoArgs, IndexCommand, KeyCommand, LimitsArgs,
-    ManArgs, PeerCommand, ProfileCommand, ResolveArgs, StatsArgs, SyncArgs,
+    ManArgs, PeerCommand, ProfileCommand, ResolveArgs, SimArgs, StatsArgs, SyncArgs,
 };
 pub use author::{
     AttestArgs, CarryArgs, ChannelArgs, GrantArgs, GrantsArgs, ImportArgs, ImportCommand, InitArgs,
@@ -212,6 +212,8 @@ pub enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Let a world of mirrors pass in simulation, to choose settings by
+    Sim(SimArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Write the manual pages into a folder

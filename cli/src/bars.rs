@@ -60,6 +60,7 @@ struct Item {
 enum Unit {
     Bytes,
     Records,
+    Hours,
 }
 
 impl Unit {
@@ -67,6 +68,7 @@ impl Unit {
         match self {
             Self::Bytes => ByteSize::bytes(count).to_string(),
             Self::Records => format!("{count} records"),
+            Self::Hours => format!("{count} hours"),
         }
     }
 
@@ -75,7 +77,9 @@ impl Unit {
             Self::Bytes => {
                 "{prefix}  [{bar:20}] {bytes}/{total_bytes}  {bytes_per_sec}  {eta}  {msg}"
             }
-            Self::Records => "{prefix}  [{bar:20}] {pos}/{len}  {per_sec}  {eta}  {msg}",
+            Self::Records | Self::Hours => {
+                "{prefix}  [{bar:20}] {pos}/{len}  {per_sec}  {eta}  {msg}"
+            }
         };
         ProgressStyle::with_template(template)
             .unwrap_or_else(|_| ProgressStyle::default_bar())
@@ -153,6 +157,15 @@ impl Bars {
             self.begin("building the search index".to_owned(), event.total, Unit::Records);
         }
         self.advance(event.done, event.total);
+    }
+
+    /// How many hours of a simulated world have passed.
+    pub fn simulation(&mut self, way: &str, done: u64, total: u64) {
+        self.json("sim", &serde_json::json!({ "way": way, "hours": done, "of": total }));
+        if self.item.is_none() {
+            self.begin(format!("simulating {way}"), total, Unit::Hours);
+        }
+        self.advance(done, total);
     }
 
     /// Whether anybody sees what is on its way.

@@ -25,6 +25,7 @@ mod profile;
 mod proof;
 mod publish;
 mod shell;
+mod sim;
 mod state;
 mod stats;
 mod sync;
@@ -98,6 +99,7 @@ fn with(session: &Session, command: Command) -> Result<(), Stop> {
         Command::Sync(args) => sync::sync(session, &args),
         Command::Changes(args) => sync::changes(session, &args),
         Command::Mirror(args) => mirror::mirror(session, &args),
+        Command::Sim(args) => sim::sim(session, &args),
         Command::Limits(args) => limits::limits(session, &args),
         Command::Key { command } => key::key(session, &command),
         Command::Profile { command } => profile::profile(session, &command),

@@ -21,6 +21,7 @@ pages! {
     every_document_names_its_schema: "formats.md";
     a_mirror_holds_what_it_is_told_to: "mirrors.md";
     two_machines_meet_by_ticket: "two-machines.md";
+    a_world_of_mirrors_is_simulated: "sim.md";
     records_come_over_by_difference: "sync.md";
     proofs_are_checked_without_a_store: "proofs.md";
     a_publisher_that_contradicts_itself_waits_for_a_person: "conflicts.md";

@@ -115,6 +115,11 @@ impl Page {
         false
     }
 
+    /// The first bytes of the roots that it names, ascending.
+    fn starts(&self) -> impl Iterator<Item = [u8; WIDTHS.1]> + '_ {
+        self.prefixes.chunks_exact(self.width).filter_map(|prefix| prefix.first_chunk().copied())
+    }
+
     /// How many roots it stands for.
     pub fn count(&self) -> u64 {
         (self.prefixes.len() / self.width) as u64 + self.unnamed
@@ -221,6 +226,8 @@ impl Holdings {
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
     nodes: BTreeMap<NodeId, BTreeMap<PageNumber, Page>>,
+    /// By the first bytes of roots, the nodes whose pages name one that begins so, by id.
+    named: BTreeMap<[u8; WIDTHS.1], Vec<NodeId>>,
 }
 
 impl Directory {
@@ -231,12 +238,41 @@ impl Directory {
 
     /// Takes in what a node says of one page; what it said before is forgotten.
     pub fn set(&mut self, node: NodeId, number: PageNumber, page: Page) {
+        let old = self.nodes.get_mut(&node).and_then(|pages| pages.remove(&number));
+        if let Some(old) = old {
+            self.unname(&node, &old);
+        }
+        for start in page.starts() {
+            let nodes = self.named.entry(start).or_default();
+            if let Err(place) = nodes.binary_search(&node) {
+                nodes.insert(place, node);
+            }
+        }
         self.nodes.entry(node).or_default().insert(number, page);
     }
 
     /// Forgets everything that a node said.
     pub fn forget(&mut self, node: &NodeId) {
-        self.nodes.remove(node);
+        for page in self.nodes.remove(node).unwrap_or_default().values() {
+            self.unname(node, page);
+        }
+    }
+
+    fn unname(&mut self, node: &NodeId, page: &Page) {
+        for start in page.starts() {
+            let Some(nodes) = self.named.get_mut(&start) else { continue };
+            nodes.retain(|one| one != node);
+            if nodes.is_empty() {
+                self.named.remove(&start);
+            }
+        }
+    }
+
+    /// The nodes that may say that they hold `root`, by id: [`holds`](Self::holds) knows. Hardly ever
+    /// are others among them, so going through them costs no more than there are copies.
+    pub fn claimants(&self, root: &Digest) -> &[NodeId] {
+        let start = root.as_bytes().first_chunk().and_then(|start| self.named.get(start));
+        start.map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Whether `node` says that it holds `root`, under the lease of that generation.
@@ -333,6 +369,24 @@ mod tests {
         assert!(!directory.holds(&node(1), 5, &root) && !directory.holds(&node(2), 4, &root));
         directory.forget(&node(1));
         assert!(!directory.holds(&node(1), 4, &root));
+    }
+
+    #[test]
+    fn who_may_hold_a_root_is_known_without_asking_everybody() {
+        let mut directory = Directory::new();
+        let roots = roots(300);
+        let page = |roots: &[Digest]| Page::of(4, roots.iter());
+        let number = PageNumber::of(&roots[0]);
+        directory.set(node(2), number, page(&roots));
+        directory.set(node(1), number, page(&roots[..2]));
+        directory.set(node(2), number, page(&roots[1..]));
+        assert_eq!(directory.claimants(&roots[0]), [node(1)]);
+        assert_eq!(directory.claimants(&roots[1]), [node(1), node(2)]);
+        directory.forget(&node(2));
+        assert_eq!(directory.claimants(&roots[1]), [node(1)]);
+        directory.forget(&node(1));
+        assert_eq!(directory.claimants(&roots[0]), []);
+        assert!(directory.named.is_empty());
     }
 
     #[test]

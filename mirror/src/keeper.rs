@@ -321,10 +321,11 @@ impl Keeper {
 
     /// The other mirrors that say that they hold a unit, as far as they count, by id.
     pub fn copies(&self, now: Timestamp, root: &Digest, directory: &Directory) -> Vec<NodeId> {
-        let others = self.presence.counted(now).filter(|(node, mirror)| {
-            **node != self.me && directory.holds(node, mirror.lease.generation, root)
-        });
-        others.map(|(node, _)| *node).collect()
+        let holds = |node: &&NodeId| {
+            let mirror = self.presence.counts(now, node).filter(|_| **node != self.me);
+            mirror.is_some_and(|mirror| directory.holds(node, mirror.lease.generation, root))
+        };
+        directory.claimants(root).iter().filter(holds).copied().collect()
     }
 
     fn fetch_pins(
@@ -420,8 +421,10 @@ impl Keeper {
 
     /// Whether a mirror held it that is gone.
     fn was_lost(&self, root: &Digest, directory: &Directory) -> bool {
-        let mut gone = self.presence.gone();
-        gone.any(|(node, mirror)| directory.holds(node, mirror.lease.generation, root))
+        directory.claimants(root).iter().any(|node| {
+            let mirror = self.presence.mirror(node).filter(|_| self.presence.is_gone(node));
+            mirror.is_some_and(|mirror| directory.holds(node, mirror.lease.generation, root))
+        })
     }
 
     /// The copies of a unit elsewhere, on mirrors that count.

@@ -30,6 +30,7 @@ pub mod receipt;
 pub mod rendezvous;
 pub mod score;
 pub mod share;
+pub mod sim;
 pub mod strategy;
 pub mod unit;
 

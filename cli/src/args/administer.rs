@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use catalog::size::ByteSize;
+use catalog_mirror::sim::Scenario;
+use catalog_mirror::strategy::Strategy as Placing;
 use catalog_node::shaping::Rate;
 use catalog_node::shaping::policy::Schedule;
 use clap::{Args, Subcommand};
@@ -360,6 +362,58 @@ pub struct CompletionsArgs {
 pub struct ManArgs {
     /// The folder to write them to
     pub dir: PathBuf,
+}
+
+/// `catalog sim`
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    catalog sim --baselines                              100 nodes for a week, beside other ways\n  \
+    catalog sim --scenario kill --factor 2               is a minimum of two copies enough?\n  \
+    catalog sim --scenario churn --budget 4GiB --baselines --csv hours.csv --svg hours.svg\n\n\
+    Everything follows from the seed: equal settings give equal files.")]
+pub struct SimArgs {
+    /// Nodes, all of them mirrors
+    #[arg(long, value_name = "COUNT", default_value_t = 100)]
+    pub nodes: u16,
+    /// Regions, over which the nodes are spread
+    #[arg(long, value_name = "COUNT", default_value_t = 5)]
+    pub regions: u8,
+    /// Packages; few of them are popular (Zipf's law, exponent 1)
+    #[arg(long, value_name = "COUNT", default_value_t = 10_000)]
+    pub packages: u32,
+    /// Days that pass; the first quarter is not counted
+    #[arg(long, value_name = "COUNT", default_value_t = 7)]
+    pub days: u32,
+    /// Installs a day, for each node
+    #[arg(long, value_name = "COUNT", default_value_t = 1_000)]
+    pub requests: u32,
+    /// What everything follows from
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub seed: u64,
+    /// steady, hot-spot, churn, partition, attack, flap, join or kill
+    #[arg(long, value_name = "NAME", default_value_t)]
+    pub scenario: Scenario,
+    /// What mirrors put first: popularity, geographic, access-pattern, priority or adaptive
+    #[arg(long, value_name = "NAME", default_value_t)]
+    pub strategy: Placing,
+    /// Bytes that a node offers, on average
+    #[arg(long, value_name = "SIZE", default_value = "10GiB")]
+    pub budget: ByteSize,
+    /// The fewest copies of each package that mirrors aim at
+    #[arg(long, value_name = "COUNT", default_value_t = 3)]
+    pub factor: u8,
+    /// The most copies of a package
+    #[arg(long, value_name = "COUNT", default_value_t = 16)]
+    pub factor_max: u8,
+    /// Compare with caches (LRU), random copies and equally many copies, with the same bytes
+    #[arg(long)]
+    pub baselines: bool,
+    /// Write each hour of each run into this file, as a table
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+    /// Draw the hours into this file, as an SVG picture
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
 }
 
 /// `catalog demo`

@@ -116,6 +116,17 @@ impl Presence {
         self.nodes.iter().filter(counts).map(|(id, node)| (id, &*node.mirror))
     }
 
+    /// What a mirror offers, if a plan counts on it.
+    pub fn counts(&self, now: Timestamp, id: &NodeId) -> Option<&Mirror> {
+        let node = self.nodes.get(id).filter(|node| *id == self.me || node.counts(now));
+        node.map(|node| &*node.mirror)
+    }
+
+    /// Whether a mirror was heard of, and is gone.
+    pub fn is_gone(&self, id: &NodeId) -> bool {
+        self.nodes.get(id).is_some_and(|node| node.gone.is_some())
+    }
+
     /// The mirrors that are gone, by id, with what they offered.
     pub fn gone(&self) -> impl Iterator<Item = (&NodeId, &Mirror)> {
         let gone = self.nodes.iter().filter(|(_, node)| node.gone.is_some());
