@@ -93,7 +93,8 @@ async fn credits_equal_the_bytes_that_clients_verified() {
         let (one, other) = tokio::join!(async { d.node.install(&wanted).await }, async {
             e.node.install(&wanted).await
         });
-        (one.unwrap(), other.unwrap());
+        one.unwrap();
+        other.unwrap();
     };
     let came = |client: &Machine| counted(&client.node, Count::ContentsReceived);
     let crashes = async {
