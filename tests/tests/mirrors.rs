@@ -92,16 +92,17 @@ fn install_and_forget(client: &Node, package: &str) -> Value {
     report
 }
 
-fn publish(node: &Node) {
-    node.machine.init("acme");
-    let dir = node.machine.home().join("app");
+fn publish(node: &Node, name: &str, seed: u64) {
+    let dir = node.machine.home().join(name);
     std::fs::create_dir_all(dir.join("bin")).unwrap();
-    let manifest = "schema = 1\n\n[package]\nname = \"app\"\nversion = \"1.0.0\"\n\
-                    kind = \"client\"\nsummary = \"An app\"\nlicense = \"MIT\"\n\n\
-                    [share]\npermission = \"public\"\n\n\
-                    [[variant]]\nid = \"any\"\nrequires = {}\nfiles = [\"bin/**\"]\n";
+    let manifest = format!(
+        "schema = 1\n\n[package]\nname = \"{name}\"\nversion = \"1.0.0\"\n\
+         kind = \"client\"\nsummary = \"A program\"\nlicense = \"MIT\"\n\n\
+         [share]\npermission = \"public\"\n\n\
+         [[variant]]\nid = \"any\"\nrequires = {{}}\nfiles = [\"bin/**\"]\n"
+    );
     std::fs::write(dir.join("catalog.toml"), manifest).unwrap();
-    let mut dice = catalog_tests::dice::Dice::new(7);
+    let mut dice = catalog_tests::dice::Dice::new(seed);
     std::fs::write(dir.join("bin/app"), dice.bytes(PACKAGE_BYTES)).unwrap();
     node.machine.run([std::ffi::OsStr::new("publish"), dir.as_os_str()]).ok();
 }
@@ -111,9 +112,9 @@ fn publish(node: &Node) {
 /// The publisher is gone all the while, and no install fails.
 #[test]
 fn copies_follow_demand_and_outlive_two_killed_mirrors() {
-    let package = "app";
+    let (package, quiet) = ("app", "tool");
     let publisher = Node::start("eu");
-    publish(&publisher);
+    publisher.machine.init("acme");
     let mut mirrors: Vec<Node> = Vec::new();
     for region in ["eu", "eu", "us", "us", "ap"] {
         let mirror = Node::start(region);
@@ -125,7 +126,18 @@ fn copies_follow_demand_and_outlive_two_killed_mirrors() {
         mirror.machine.run(["mirror", "auto", "--max", "100MB"]).ok();
         mirrors.push(mirror);
     }
+    // Who does not know of the others yet holds everything, and drops late.
+    until("all mirrors know of each other", || {
+        let known = |node: &Node| node.machine.json(["mirror", "status"])["mirrors"].clone();
+        let knows_all = |node| known(node).as_array().unwrap().len() >= mirrors.len() - 1;
+        mirrors.iter().all(knows_all).then_some(())
+    });
+    publish(&publisher, package, 7);
+    publish(&publisher, quiet, 8);
     // As many copies as everything has, each in a region of its own.
+    until("the first copies of what nobody asks for", || {
+        (holders(&mirrors, quiet).len() >= FACTOR).then_some(())
+    });
     let base = until("the first copies", || {
         let regions: Vec<_> = holders(&mirrors, package).iter().map(|node| node.region).collect();
         (regions.len() >= FACTOR).then_some(regions)
@@ -170,10 +182,12 @@ fn copies_follow_demand_and_outlive_two_killed_mirrors() {
         (more as usize >= PACKAGE_BYTES && others == 0).then_some(())
     });
 
-    // Holders are killed, two at least, until one copy is left.
-    let holding: Vec<usize> = (0..mirrors.len()).filter(|at| mirrors[*at].holds(package)).collect();
-    let killed = &holding[..holding.len() - 1];
-    assert!(killed.len() >= 2 && mirrors.len() - killed.len() >= FACTOR, "{holding:?}");
+    // Two holders are killed, and with them a copy of what nobody asks for: less than there are to be.
+    let held = |at: &usize, package| mirrors[*at].holds(package);
+    let (both, one): (Vec<usize>, Vec<usize>) =
+        (0..mirrors.len()).filter(|at| held(at, package)).partition(|at| held(at, quiet));
+    let killed: Vec<usize> = both.into_iter().take(1).chain(one).take(2).collect();
+    assert_eq!(killed.len(), 2, "two hold what is popular, and one of them the other, too");
     let mut left: Vec<Node> = Vec::new();
     for (at, mirror) in mirrors.into_iter().enumerate() {
         match killed.contains(&at) {
@@ -190,7 +204,8 @@ fn copies_follow_demand_and_outlive_two_killed_mirrors() {
             install_and_forget(client, package);
             installs += 1;
         }
-        (holders(&left, package).len() >= FACTOR).then_some(())
+        let enough = |package| holders(&left, package).len() >= FACTOR;
+        (enough(package) && enough(quiet)).then_some(())
     });
     println!("{installs} installs meanwhile, none failed");
     let repairs: u64 = left
