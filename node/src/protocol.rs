@@ -11,6 +11,7 @@ pub(crate) mod exchange;
 pub(crate) mod frame;
 pub(crate) mod message;
 pub(crate) mod question;
+pub(crate) mod short;
 
 /// The name under which a connection speaks this protocol; its number is the layout of frames.
 pub(crate) const ALPN: &[u8] = b"catalog/1";

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use catalog::permission::NodeId;
-use iroh::endpoint::{Connection, ReadExactError, RecvStream, SendStream};
+use iroh::endpoint::{Connection, RecvStream, SendStream};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{MissedTickBehavior, timeout};
@@ -21,6 +21,7 @@ use crate::endpoint::{Net, remote};
 use crate::node::{Inner, Node};
 use crate::peers::Candidate;
 use crate::predict::{EVERY, Packets, Reading};
+use crate::protocol::short;
 use crate::session::host::{GuestId, Host, State};
 use crate::session::wire::{FRAME_BYTES_MAX, Frame, Reason};
 use crate::session::{self};
@@ -317,18 +318,8 @@ async fn write(send: &mut SendStream, frame: &Frame) -> io::Result<()> {
 
 /// The next frame; `None` when the stream ended before it.
 async fn read(receive: &mut RecvStream) -> io::Result<Option<Frame>> {
-    let mut length = [0; 2];
-    match receive.read_exact(&mut length).await {
-        Ok(()) => {}
-        Err(ReadExactError::FinishedEarly(0)) => return Ok(None),
-        Err(error) => return Err(io::Error::other(error)),
-    }
-    let bytes = usize::from(u16::from_be_bytes(length));
-    if bytes > FRAME_BYTES_MAX {
-        return Err(io::ErrorKind::InvalidData.into());
-    }
-    let mut body = [0; FRAME_BYTES_MAX];
-    receive.read_exact(&mut body[..bytes]).await.map_err(io::Error::other)?;
-    let frame = Frame::decode(&body[..bytes]);
+    let mut buffer = [0; FRAME_BYTES_MAX];
+    let Some(body) = short::body(receive, &mut buffer).await? else { return Ok(None) };
+    let frame = Frame::decode(body);
     frame.map(Some).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }

@@ -108,14 +108,14 @@ impl Release {
             keywords: body::texts(fields, "keywords")?,
             tags: body::texts(fields, "tags")?,
             provides: body::texts(fields, "provides")?,
-            dependencies: read_list(fields, "dependencies", DEPENDENCIES_MAX, read_dependency)?,
+            dependencies: body::list(fields, "dependencies", DEPENDENCIES_MAX, read_dependency)?,
             capabilities: read_capabilities(fields)?,
             permission: Permission::from_value(fields.map("permission")?)?,
             sealed: key_id_opt(fields, SEALED)?,
             mirror: read_mirror(fields)?,
             description: body::text_opt(fields, "description")?,
             provenance: fields.map_opt("provenance")?.map(read_provenance).transpose()?,
-            variants: read_list(fields, "variants", VARIANTS_MAX, Variant::from_value)?,
+            variants: body::list(fields, "variants", VARIANTS_MAX, Variant::from_value)?,
             extensions: read_extensions(fields)?,
         })
     }
@@ -249,18 +249,6 @@ fn non_empty(map: Map) -> Option<Map> {
     (!map.is_empty()).then_some(map)
 }
 
-fn read_list<T>(
-    fields: &mut Fields,
-    field: &'static str,
-    max: usize,
-    read: impl Fn(Value) -> Result<T, CodecError>,
-) -> Result<Vec<T>, CodecError> {
-    let Some(items) = fields.array_opt(field)? else { return Ok(Vec::new()) };
-    body::not_empty(field, items.is_empty())?;
-    body::count(field, items.len(), max)?;
-    items.into_iter().map(read).collect()
-}
-
 fn dependency_value(dependency: &Dependency) -> Value {
     let mut map = Map::new();
     map.insert("publisher", dependency.publisher.as_bytes().as_slice());
@@ -346,7 +334,7 @@ fn read_provenance(map: Map) -> Result<Provenance, CodecError> {
         ecosystem: fields.text("ecosystem")?,
         name: fields.text("name")?,
         version: fields.text("version")?,
-        files: read_list(&mut fields, "files", VARIANTS_MAX, read_file)?,
+        files: body::list(&mut fields, "files", VARIANTS_MAX, read_file)?,
     };
     fields.finish()?;
     Ok(provenance)

@@ -183,6 +183,19 @@ pub(crate) fn count(field: &'static str, found: usize, max: usize) -> Result<(),
     Ok(())
 }
 
+/// Reads a list of at most `max`, which is left out when it is empty.
+pub(crate) fn list<T>(
+    fields: &mut Fields,
+    field: &'static str,
+    max: usize,
+    read: impl Fn(Value) -> Result<T, CodecError>,
+) -> Result<Vec<T>, CodecError> {
+    let Some(items) = fields.array_opt(field)? else { return Ok(Vec::new()) };
+    not_empty(field, items.is_empty())?;
+    count(field, items.len(), max)?;
+    items.into_iter().map(read).collect()
+}
+
 /// Refuses a list or map that is there and empty: it has to be left out.
 pub(crate) fn not_empty(field: &'static str, is_empty: bool) -> Result<(), CodecError> {
     if is_empty && defence::on(Defence::CanonicalBytes) {

@@ -123,7 +123,7 @@ impl Parcel {
         let mut fields = body::open(StatementKind::Parcel, bytes)?;
         let StatementHeader { publisher, seq, time } = body::header(&mut fields)?;
         let key = key_id_opt(&mut fields, "key")?.ok_or(CodecError::Missing { field: "key" })?;
-        let readers = read(&mut fields, "readers", PARCEL_NODES_MAX, |value| {
+        let readers = body::list(&mut fields, "readers", PARCEL_NODES_MAX, |value| {
             let wrong =
                 CodecError::WrongType { field: "readers", expected: "a list of node and key" };
             let Value::Array(pair) = value else { return Err(wrong) };
@@ -135,13 +135,13 @@ impl Parcel {
             Ok((node_of(node, wrong)?, WrappedKey::from_bytes(wrapped)))
         })?;
         ascending("readers", readers.iter().map(|(node, _)| node))?;
-        let carriers = read(&mut fields, "carriers", PARCEL_NODES_MAX, |value| {
+        let carriers = body::list(&mut fields, "carriers", PARCEL_NODES_MAX, |value| {
             let wrong = CodecError::WrongType { field: "carriers", expected: "a list of nodes" };
             let Value::Bytes(node) = value else { return Err(wrong) };
             node_of(node, wrong)
         })?;
         ascending("carriers", carriers.iter())?;
-        let contents = read(&mut fields, "contents", VARIANTS_MAX, Content::from_value)?;
+        let contents = body::list(&mut fields, "contents", VARIANTS_MAX, Content::from_value)?;
         fields.finish()?;
         if readers.is_empty() && carriers.is_empty() {
             return Err(CodecError::invalid("readers", "it is for nobody").into());
@@ -162,18 +162,6 @@ impl Parcel {
 fn list(items: impl Iterator<Item = Value>) -> Option<Value> {
     let items: Vec<Value> = items.collect();
     (!items.is_empty()).then(|| items.into_iter().collect())
-}
-
-fn read<T>(
-    fields: &mut Fields,
-    field: &'static str,
-    max: usize,
-    read: impl Fn(Value) -> Result<T, CodecError>,
-) -> Result<Vec<T>, CodecError> {
-    let Some(items) = fields.array_opt(field)? else { return Ok(Vec::new()) };
-    body::not_empty(field, items.is_empty())?;
-    body::count(field, items.len(), max)?;
-    items.into_iter().map(read).collect()
 }
 
 fn node_of(bytes: Vec<u8>, wrong: CodecError) -> Result<NodeId, CodecError> {

@@ -7,7 +7,9 @@
 use std::io;
 
 use catalog_mirror::receipt::SEALED_BYTES_MAX;
-use iroh::endpoint::{ReadExactError, RecvStream, SendStream};
+use iroh::endpoint::{RecvStream, SendStream};
+
+use crate::protocol::short;
 
 /// The largest frame, without its length: a receipt.
 pub(crate) const FRAME_BYTES_MAX: usize = 1 + SEALED_BYTES_MAX;
@@ -127,19 +129,9 @@ impl Frame {
 
     /// The next frame; `None` when the stream ended before it.
     pub(crate) async fn read(receive: &mut RecvStream) -> io::Result<Option<Self>> {
-        let mut length = [0; 2];
-        match receive.read_exact(&mut length).await {
-            Ok(()) => {}
-            Err(ReadExactError::FinishedEarly(0)) => return Ok(None),
-            Err(error) => return Err(io::Error::other(error)),
-        }
-        let bytes = usize::from(u16::from_be_bytes(length));
-        if bytes > FRAME_BYTES_MAX {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        let mut body = [0; FRAME_BYTES_MAX];
-        receive.read_exact(&mut body[..bytes]).await.map_err(io::Error::other)?;
-        let frame = Self::decode(&body[..bytes]);
+        let mut buffer = [0; FRAME_BYTES_MAX];
+        let Some(body) = short::body(receive, &mut buffer).await? else { return Ok(None) };
+        let frame = Self::decode(body);
         frame.map(Some).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 }
