@@ -232,6 +232,7 @@ impl Keeper {
     pub fn set(&mut self, settings: Settings) {
         self.settings = settings;
         self.pace.set(settings.bandwidth);
+        self.presence.set(settings.probe_every);
     }
 
     /// Who is there: the mirrors to plan with.

@@ -53,6 +53,11 @@ impl Presence {
         Self { me, probe_every, nodes: BTreeMap::new() }
     }
 
+    /// Changes how long after a probe the next one follows.
+    pub(super) fn set(&mut self, probe_every: Duration) {
+        self.probe_every = probe_every;
+    }
+
     pub(super) fn leased(
         &mut self,
         now: Timestamp,

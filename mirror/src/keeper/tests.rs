@@ -257,6 +257,23 @@ fn a_mirror_that_answers_is_not_gone_without_a_lease() {
     assert_eq!((presence.counted(at(319)).count(), presence.counted(at(320)).count()), (1, 2));
 }
 
+#[test]
+fn probes_follow_each_other_as_set_last() {
+    let mut keeper = Keeper::new(node(0), Settings::default());
+    let second = Duration::from_secs(1);
+    keeper.set(Settings { probe_every: second, ..Settings::default() });
+    let (planner, directory) = (Planner::new(Copies::default()), Directory::new());
+    let (mirror, until) = (Arc::new(mirror(1, 1)), Timestamp::from_millis(MINUTE));
+    let start = Timestamp::from_millis(0);
+    keeper.handle(start, Event::Leased { node: node(1), mirror, until });
+    for now in [until, later(until, second)] {
+        keeper.decide(now, &planner, &directory);
+        assert_eq!(keeper.next_order(), Some(Order::Probe { node: node(1) }));
+        keeper.handle(now, Event::Probed { node: node(1), answered: false });
+    }
+    assert_eq!(keeper.presence().gone().count(), 1);
+}
+
 /// The target: a mirror that flaps a hundred times costs at most twice the size of what it holds.
 #[test]
 fn a_mirror_that_flaps_causes_no_storm_of_copies() {
