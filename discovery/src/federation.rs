@@ -4,7 +4,8 @@
 //! The asker alone reads, corrects and weighs the query: a [`Question`] is what comes out of that.
 //! An [`Answer`] carries signed releases; [`Answer::open`] verifies them and is the only way to a
 //! [`Verified`] one. An [`Inquiry`] decides whom to ask, when to ask somebody else and when it is
-//! enough; [`merge`] ranks everything with one scorer, ours.
+//! enough; [`Finishing`] says when that has to be, so that [`merge`], which ranks everything with one
+//! scorer, ours, is done within the deadline.
 //!
 //! Guarantees: nothing that a peer says of itself decides a place; a peer that sends one forged
 //! record is not believed in anything, and not asked for a while; whatever peers do, an inquiry
@@ -15,6 +16,7 @@ mod budget;
 mod cache;
 mod collections;
 mod counts;
+mod finish;
 #[cfg(test)]
 mod fixture;
 mod inquiry;
@@ -28,6 +30,7 @@ pub use collections::{
     Collections, PEERS_ASKED_DEFAULT, PEERS_ASKED_MAX, Reach, ReachError, Target,
 };
 pub use counts::Counts;
+pub use finish::Finishing;
 pub use inquiry::{Coverage, DEADLINE, Event, Inquiry, Order};
 pub use merge::{Heard, Judge, Ranked, gather, merge};
 pub use question::{HITS_MAX, Parts, Question, QuestionError, Reading, Word};

@@ -11,8 +11,9 @@ mod ask;
 mod seek;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use catalog_discovery::federation::{Budgets, Cache, CacheKey, Collections};
+use catalog_discovery::federation::{Budgets, Cache, CacheKey, Collections, Finishing};
 
 pub(crate) use answer::answer;
 pub(crate) use ask::Told;
@@ -35,11 +36,22 @@ struct Memory {
     answering: Budgets,
     collections: Collections,
     cache: Cache,
+    finishing: Finishing,
 }
 
 impl Federation {
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When a search that began at `began` asks peers no more, so that it is done `within`.
+    pub(crate) fn asking_ends(&self, began: Duration, within: Duration, now: Duration) -> Duration {
+        self.memory().finishing.asking_ends(began, within, now)
+    }
+
+    /// Takes in how long a search took after asking ended.
+    pub(crate) fn finished(&self, took: Duration) {
+        self.memory().finishing.learn(took);
     }
 
     /// Forgets how much was asked of this node: a measurement asks more than a peer may.

@@ -8,7 +8,7 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use catalog::identity::PublisherId;
 use catalog::name::Petname;
@@ -249,7 +249,7 @@ impl Search {
         self
     }
 
-    /// Waits no longer than this for peers; half a second unless said.
+    /// Takes no longer than this for peers; half a second unless said.
     pub fn within(mut self, within: Duration) -> Self {
         self.within = within;
         self
@@ -262,8 +262,8 @@ impl Search {
     }
 
     async fn run(mut self) -> Result<Found, SearchError> {
-        let began = Instant::now();
         let (inner, progress) = (self.node.0.clone(), self.progress.take());
+        let began = inner.uptime();
         let index = inner.index().await?.clone();
         // While somebody types, peers are left alone.
         // What is popular is only known of what is here.
@@ -286,16 +286,22 @@ impl Search {
             None => blocking(move || here.alone()).await?,
             Some((question, ours)) => {
                 let (news, latest) = watch::channel(None);
-                let asking = inner.ask_peers(&question, &ours, (&targets, reach), within, &news);
+                let until = inner.federation.asking_ends(began, within, inner.uptime());
+                let asking = inner.ask_peers(&question, &ours, (&targets, reach), until, &news);
                 let pages = Arc::new(Pages { here, index, question: question.clone() });
                 let told = tokio::select! {
                     told = asking => told,
                     never = pages.show(latest, progress.as_deref()) => match never {},
                 };
-                pages.of(told).await?
+                let ended = told.ended;
+                let page = pages.of(told).await?;
+                if let Some(ended) = ended {
+                    inner.federation.finished(inner.uptime().saturating_sub(ended));
+                }
+                page
             }
         };
-        found.took_us = began.elapsed().as_micros() as u64;
+        found.took_us = inner.uptime().saturating_sub(began).as_micros() as u64;
         Ok(found)
     }
 

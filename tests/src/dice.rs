@@ -36,3 +36,29 @@ impl Dice {
         bytes
     }
 }
+
+/// Draws numbers of which the first come most often: the `n`-th by `1 / n` (Zipf's law).
+#[derive(Clone, Debug)]
+pub struct Zipf {
+    /// The sums of the weights up to each number.
+    sums: Vec<f64>,
+}
+
+impl Zipf {
+    /// Numbers from 0 to `count`, without it.
+    pub fn new(count: usize) -> Self {
+        let mut sum = 0.0;
+        let add = |rank: usize| {
+            sum += 1.0 / rank as f64;
+            sum
+        };
+        Self { sums: (1..=count).map(add).collect() }
+    }
+
+    /// The next number.
+    pub fn pick(&self, dice: &mut Dice) -> usize {
+        let all = self.sums.last().copied().unwrap_or_default();
+        let point = dice.pick(0..1 << 32) as f64 / (1_u64 << 32) as f64 * all;
+        self.sums.partition_point(|&sum| sum <= point)
+    }
+}

@@ -33,7 +33,7 @@ pub struct Opened {
 #[derive(Clone, Debug)]
 pub struct Verified {
     id: ReleaseId,
-    release: Release,
+    release: Arc<Release>,
     sealed: SealedStatement,
     inception: Arc<SealedStatement>,
 }
@@ -131,7 +131,7 @@ impl Verified {
         };
         let Statement::Release(release) = statement else { return Err(Lie::OutOfPlace) };
         let id = ReleaseId::of(sealed.body());
-        Ok(Self { id, release, sealed, inception: inception.clone() })
+        Ok(Self { id, release: Arc::new(release), sealed, inception: inception.clone() })
     }
 
     /// The release's id.
@@ -140,7 +140,7 @@ impl Verified {
     }
 
     /// The release.
-    pub fn release(&self) -> &Release {
+    pub fn release(&self) -> &Arc<Release> {
         &self.release
     }
 

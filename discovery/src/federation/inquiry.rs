@@ -15,9 +15,9 @@ use catalog::permission::NodeId;
 use crate::federation::answer::Opened;
 use crate::federation::budget::Budgets;
 
-/// How long answers are waited for, unless somebody says otherwise.
+/// How long a search takes at most, unless somebody says otherwise.
 pub const DEADLINE: Duration = Duration::from_millis(500);
-/// The share of the deadline after which a second replica is asked.
+/// The share of the time for asking after which a second replica is asked.
 const HEDGE_AFTER: u32 = 3;
 
 /// What the machine is told.
@@ -93,11 +93,12 @@ impl Inquiry {
     /// Begins to ask.
     ///
     /// - `groups`: from [`Collections::groups`](crate::federation::Collections::groups).
-    /// - `within`: how long answers are waited for.
+    /// - `deadline`: when answers are waited for no longer; see
+    ///   [`Finishing`](crate::federation::Finishing).
     pub fn new(
         now: Duration,
         groups: Vec<Vec<NodeId>>,
-        within: Duration,
+        deadline: Duration,
         budgets: &mut Budgets,
     ) -> Self {
         let groups = groups.into_iter().map(|nodes| Group {
@@ -109,8 +110,8 @@ impl Inquiry {
         });
         let mut inquiry = Self {
             began: now,
-            deadline: now + within,
-            hedge_at: now + within / HEDGE_AFTER,
+            deadline,
+            hedge_at: now + deadline.saturating_sub(now) / HEDGE_AFTER,
             groups: groups.collect(),
             orders: VecDeque::new(),
             answers: Vec::new(),
@@ -179,6 +180,11 @@ impl Inquiry {
         self.ended.is_some()
     }
 
+    /// When it was over: at its deadline at the latest.
+    pub fn ended(&self) -> Option<Duration> {
+        self.ended.map(|ended| ended.min(self.deadline))
+    }
+
     /// What has come so far.
     pub fn answers(&self) -> &[(NodeId, Opened)] {
         &self.answers
@@ -191,7 +197,7 @@ impl Inquiry {
 
     /// How complete that is.
     pub fn coverage(&self, now: Duration) -> Coverage {
-        let end = self.ended.unwrap_or(now).min(self.deadline);
+        let end = self.ended().unwrap_or(now.min(self.deadline));
         Coverage {
             asked: self.groups.iter().filter(|group| group.asked).count(),
             answered: self.groups.iter().filter(|group| group.answered).count(),
@@ -292,7 +298,7 @@ mod tests {
     fn a_silent_peer_is_waited_for_until_the_deadline_only() {
         let mut budgets = Budgets::default();
         let groups = vec![vec![node(1)], vec![node(2)]];
-        let mut inquiry = Inquiry::new(ms(100), groups, DEADLINE, &mut budgets);
+        let mut inquiry = Inquiry::new(ms(100), groups, ms(100) + DEADLINE, &mut budgets);
         inquiry.handle(ms(120), answered(1), &mut budgets);
         assert_eq!(inquiry.next_wake(ms(400)), Some(ms(600)));
         inquiry.handle(ms(600), Event::Tick, &mut budgets);

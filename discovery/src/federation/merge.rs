@@ -109,7 +109,7 @@ pub fn merge(
     let sent = heard.iter().filter(|heard| judge.admits(&heard.hit.id(), heard.hit.release()));
     let sent = sent.map(|heard| Ranked {
         id: heard.hit.id(),
-        release: Arc::new(heard.hit.release().clone()),
+        release: heard.hit.release().clone(),
         heard: Some(heard.clone()),
         evidence: Evidence::new(Reads::AsText),
     });

@@ -64,7 +64,10 @@ impl Weigher {
     ///
     /// - `counts`: how often the words occur in all collections together, for this question.
     pub fn weigh(&self, releases: &[&Release], counts: &Counts) -> Vec<Option<Evidence>> {
-        let read: Vec<Read> = releases.iter().map(|release| self.read(release)).collect();
+        // One for all texts: it remembers the stems of what occurs in many.
+        let mut stemmer = self.stemmer.clone();
+        let read = releases.iter().map(|release| Read::of(release, stemmer.as_mut()));
+        let read: Vec<Read> = read.collect();
         let (asked, wanted) = self.wanted(counts);
         let exact = |read: &Read| read.key == asked.key || read.sorted_key == asked.sorted_key;
         let near = asked.may_be_near() && !read.iter().any(exact);
@@ -98,7 +101,8 @@ impl Weigher {
             .zip(read.iter().zip(releases))
             .map(|(hit, (read, release))| {
                 let meets = conditions.iter().all(|condition| {
-                    meets::meets(condition, release, &read.words[3], |text| self.stems(text))
+                    let stems = |text: &str| stems(self.stemmer.clone().as_mut(), text);
+                    meets::meets(condition, release, &read.words[3], stems)
                 });
                 Some(hit.evidence).filter(|evidence| meets && answers(evidence))
             })
@@ -177,32 +181,34 @@ impl Weigher {
         }
         shares
     }
+}
 
-    fn read(&self, release: &Release) -> Read {
+impl Read {
+    fn of(release: &Release, mut stemmer: Option<&mut TextAnalyzer>) -> Self {
         let texts = Texts::of(release);
         let name = release.name.as_str();
         let cut = texts.name.split_whitespace().map(str::to_owned).collect();
-        Read {
-            words: [
-                cut,
-                self.stems(&texts.summary),
-                self.stems(&texts.keywords),
-                self.stems(&texts.everything()),
-            ],
+        let mut stems = |text: &str| stems(stemmer.as_deref_mut(), text);
+        let [of_name, summary, keywords, description] =
+            [&texts.name, &texts.summary, &texts.keywords, &texts.description].map(|t| stems(t));
+        let all = [&of_name[..], &summary, &keywords, &description].concat();
+        Self {
+            words: [cut, summary, keywords, all],
             key: words::key(name),
             sorted_key: words::sorted_key(name),
         }
     }
+}
 
-    fn stems(&self, text: &str) -> Vec<String> {
-        let Some(mut stemmer) = self.stemmer.clone() else { return Vec::new() };
-        let mut tokens = stemmer.token_stream(text);
-        let mut stems = Vec::new();
-        while tokens.advance() {
-            stems.push(tokens.token().text.clone());
-        }
-        stems
+/// The words of a text, stemmed.
+fn stems(stemmer: Option<&mut TextAnalyzer>, text: &str) -> Vec<String> {
+    let Some(stemmer) = stemmer else { return Vec::new() };
+    let mut tokens = stemmer.token_stream(text);
+    let mut stems = Vec::new();
+    while tokens.advance() {
+        stems.push(tokens.token().text.clone());
     }
+    stems
 }
 
 /// The length of a text as the index would keep it, in one byte.

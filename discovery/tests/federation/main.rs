@@ -4,10 +4,12 @@
 
 mod world;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use catalog_discovery::Query;
-use catalog_discovery::federation::{Budgets, Collections, DEADLINE, Reach};
+use catalog_discovery::federation::{Budgets, Cache, CacheKey, Collections, DEADLINE, Reach};
+use catalog_tests::dice::{Dice, Zipf};
 
 use world::{Manner, Outcome, World};
 
@@ -120,4 +122,65 @@ fn the_most_promising_peers_are_worth_more_than_any() {
         }
     }
     assert!(promising * 10 > any * 11, "{promising} against {any}");
+}
+
+/// Ten queries a second by Zipf's law, 500 over 100 distinct ones: what is popular is asked once.
+#[test]
+fn four_fifths_of_popular_queries_are_answered_from_memory() {
+    const ASKED: usize = 500;
+    let mut world = World::new(5, 200, &[Manner::Honest; 8]);
+    let mut texts = BTreeSet::new();
+    while texts.len() < 100 {
+        texts.insert(world.words());
+    }
+    let texts: Vec<String> = texts.into_iter().collect();
+    let (zipf, mut dice) = (Zipf::new(texts.len()), Dice::new(5));
+    let (mut cache, mut state) = (Cache::default(), (Budgets::default(), Collections::default()));
+    let (mut remembered, mut sent) = (0, 0);
+    for number in 0..ASKED {
+        let text = &texts[zipf.pick(&mut dice)];
+        let now = Duration::from_millis(100 * number as u64 + 1);
+        let (question, heads) = world.question(text);
+        let key = CacheKey::of(&question, Reach::All, 2);
+        let known = cache.get(now, key, heads);
+        remembered += usize::from(known.is_some());
+        // What is old is given all the same, and asked for again behind it.
+        if known.is_none_or(|known| known.stale) {
+            let (budgets, collections) = (&mut state.0, &mut state.1);
+            let outcome = world.search(text, DEADLINE, (budgets, collections), (now, Reach::All));
+            let (heard, counts) = outcome.told;
+            cache.put(now, key, heads, &heard, (counts, outcome.coverage));
+            sent += outcome.sent;
+        }
+    }
+    assert!(remembered * 10 >= ASKED * 8, "{remembered} of {ASKED}");
+    assert!(sent * 4 <= ASKED * 8, "{sent} questions where {} would be", ASKED * 8);
+}
+
+/// Of forty peers the twenty most promising are asked: half of the messages, for more than half of
+/// what all of them have.
+#[test]
+fn routing_halves_the_messages_and_finds_more_than_chance() {
+    let mut world = World::new(6, 300, &[Manner::Honest; 40]);
+    let mut budgets = Budgets::default();
+    let mut ask = |text: &str, collections: &mut Collections, at, reach| {
+        let start = Duration::from_secs(at);
+        let outcome = world.search(text, DEADLINE, (&mut budgets, collections), (start, reach));
+        (outcome.sent, names(&outcome).into_iter().next())
+    };
+    let mut told = Collections::default();
+    let (mut all, mut some, mut same, mut by_chance) = (0, 0, 0, 0);
+    let texts = ["graph", "notes index", "search image", "speech model", "server client store"];
+    let more =
+        ["query parser", "mail", "chat video", "cache proxy shell", "script", "kernel driver"];
+    for (text, at) in texts.into_iter().chain(more).zip((0..).step_by(100)) {
+        let everybody = ask(text, &mut told, at, Reach::All);
+        let routed = ask(text, &mut told, at + 50, Reach::Connected);
+        let any = ask(text, &mut Collections::default(), at + 75, Reach::Connected);
+        (all, some) = (all + everybody.0, some + routed.0);
+        same += usize::from(everybody.1 == routed.1);
+        by_chance += usize::from(everybody.1 == any.1);
+    }
+    assert_eq!((all, some), (11 * 40, 11 * 20));
+    assert!(same * 10 >= 11 * 7 && same > by_chance, "{same} of 11, {by_chance} by chance");
 }

@@ -10,8 +10,8 @@ use catalog::release::{PackageId, Release, ReleaseId};
 use catalog::signature::SecretKey;
 use catalog::statement::{SealedStatement, Statement};
 use catalog_discovery::federation::{
-    Answer, Budgets, Collections, Counts, Coverage, Event, Inquiry, Judge, Opened, Order, Question,
-    Ranked, Reach, Target, gather, merge,
+    Answer, Budgets, Collections, Counts, Coverage, Event, Heard, Inquiry, Judge, Opened, Order,
+    Question, Ranked, Reach, Target, gather, heads, merge,
 };
 use catalog_discovery::{Cursor, Doc, Evidence, Index, Query, Sort, Weigher};
 use catalog_tests::dice::Dice;
@@ -72,6 +72,8 @@ pub struct Outcome {
     pub sent: usize,
     /// Who was heard.
     pub heard: Vec<NodeId>,
+    /// What they told.
+    pub told: (Vec<Heard>, Counts),
 }
 
 fn indexed<'r>(releases: impl Iterator<Item = (&'r ReleaseId, &'r Release)>) -> (Index, TempDir) {
@@ -176,6 +178,15 @@ impl World {
         answer
     }
 
+    /// A text as peers are asked it, and one hash over what they hold.
+    pub fn question(&self, text: &str) -> (Question, [u8; 32]) {
+        (self.own.question(&Query::new(text)).unwrap().0, heads(&self.targets()))
+    }
+
+    fn targets(&self) -> Vec<Target> {
+        self.peers.iter().map(|peer| Target { node: peer.id, root: Some(peer.root) }).collect()
+    }
+
     /// Searches as a node that holds nothing itself.
     pub fn search(
         &mut self,
@@ -185,12 +196,10 @@ impl World {
         (start, reach): (Duration, Reach),
     ) -> Outcome {
         let (question, ours) = self.own.question(&Query::new(text)).unwrap();
-        let targets: Vec<Target> =
-            self.peers.iter().map(|peer| Target { node: peer.id, root: Some(peer.root) }).collect();
-        let targets: Vec<Target> =
-            targets.into_iter().filter(|target| !budgets.is_shunned(start, &target.node)).collect();
+        let mut targets = self.targets();
+        targets.retain(|target| !budgets.is_shunned(start, &target.node));
         let groups = collections.groups(&question, &targets, reach);
-        let mut inquiry = Inquiry::new(start, groups, within, budgets);
+        let mut inquiry = Inquiry::new(start, groups, start + within, budgets);
         let mut coming: BTreeMap<(Duration, usize), Event> = BTreeMap::new();
         let (mut now, mut sent) = (start, 0);
         loop {
@@ -231,9 +240,10 @@ impl World {
             opened.counts().inspect(|counts| collections.learn(*node, &question, counts));
         }
         let judge = Ours(self.own.weigher(&question, &[]).unwrap());
-        let ranked = merge(Vec::new(), &gather(&answers), &counts, Sort::Relevance, &judge);
+        let told = gather(&answers);
+        let ranked = merge(Vec::new(), &told, &counts, Sort::Relevance, &judge);
         let heard = answers.iter().map(|(node, _)| *node).collect();
-        Outcome { ranked, coverage, sent, heard }
+        Outcome { ranked, coverage, sent, heard, told: (told, counts) }
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use catalog::permission::NodeId;
 use catalog::store::StoreError;
 use catalog_discovery::federation::{
-    CacheKey, Counts, Coverage, Event, Heard, Inquiry, Opened, Order, Question, Reach, Target,
-    gather, heads,
+    CacheKey, Counts, Coverage, DEADLINE, Event, Heard, Inquiry, Opened, Order, Question, Reach,
+    Target, gather, heads,
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -35,6 +35,8 @@ pub(crate) struct Told {
     pub coverage: Coverage,
     /// How long ago, when it was remembered.
     pub age: Option<Duration>,
+    /// When asking ended; `None` while it goes on, and when this was remembered.
+    pub ended: Option<Duration>,
 }
 
 /// Gets what peers told so far.
@@ -49,6 +51,7 @@ impl Told {
             counts: Counts::sum(ours, counts),
             coverage: inquiry.coverage(now),
             age: None,
+            ended: inquiry.ended(),
         }
     }
 }
@@ -85,28 +88,30 @@ impl Inner {
     /// What peers tell about a question, from memory when it was asked before.
     ///
     /// - `ours`: how often its words occur here.
+    /// - `until`: when nobody is waited for any more.
     /// - `news`: gets what they told so far, each time that it is more.
     pub(crate) async fn ask_peers(
         self: &Arc<Self>,
         question: &Question,
         ours: &Counts,
         (targets, reach): (&[Target], Reach),
-        within: Duration,
+        until: Duration,
         news: &News,
     ) -> Told {
         let (key, heads) = (CacheKey::of(question, reach, VERSION_SEARCH), heads(targets));
         let remembered = self.federation.memory().cache.get(self.uptime(), key, heads);
         let Some(known) = remembered else {
             self.meter.add(Count::SearchesAsked, 1);
-            return self.ask_anew(question, ours, (targets, reach), within, news).await;
+            return self.ask_anew(question, ours, (targets, reach), until, news).await;
         };
         self.meter.add(Count::SearchesRemembered, 1);
         if known.stale && self.federation.refreshing.insert(key) {
             let (inner, question, ours) = (self.clone(), question.clone(), ours.clone());
             let targets = targets.to_vec();
             self.tasks.spawn(async move {
-                let news = News::default();
-                let asking = inner.ask_anew(&question, &ours, (&targets, reach), within, &news);
+                // Nobody waits for it.
+                let (until, news) = (inner.uptime() + DEADLINE, News::default());
+                let asking = inner.ask_anew(&question, &ours, (&targets, reach), until, &news);
                 tokio::select! {
                     () = inner.stop.cancelled() => {}
                     _ = asking => {}
@@ -115,7 +120,7 @@ impl Inner {
             });
         }
         let (heard, counts, coverage) = (known.heard, known.counts, known.coverage);
-        Told { heard, counts, coverage, age: Some(known.age) }
+        Told { heard, counts, coverage, age: Some(known.age), ended: None }
     }
 
     /// What peers tell about a question now; it is remembered.
@@ -124,7 +129,7 @@ impl Inner {
         question: &Question,
         ours: &Counts,
         (targets, reach): (&[Target], Reach),
-        within: Duration,
+        until: Duration,
         news: &News,
     ) -> Told {
         let groups = self.federation.memory().collections.groups(question, targets, reach);
@@ -133,7 +138,7 @@ impl Inner {
                 news.send_replace(Some(Told::of(inquiry, ours, self.uptime())));
             }
         };
-        let inquiry = self.inquire(question, groups, within, on_more).await;
+        let inquiry = self.inquire(question, groups, until, on_more).await;
         let told = Told::of(&inquiry, ours, self.uptime());
         let mut memory = self.federation.memory();
         for (node, opened) in inquiry.answers() {
@@ -153,12 +158,12 @@ impl Inner {
         self: &Arc<Self>,
         question: &Question,
         groups: Vec<Vec<NodeId>>,
-        within: Duration,
+        until: Duration,
         on_more: impl Fn(&Inquiry),
     ) -> Inquiry {
         let question = Arc::new(question.clone());
         let mut inquiry =
-            Inquiry::new(self.uptime(), groups, within, &mut self.federation.memory().asking);
+            Inquiry::new(self.uptime(), groups, until, &mut self.federation.memory().asking);
         // Dropped at the end, which takes back whatever is still on its way.
         let mut asked = JoinSet::new();
         let mut told = None;

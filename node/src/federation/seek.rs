@@ -52,7 +52,8 @@ impl Inner {
         let question = question.expect("a name is one word of at most 64 bytes");
         let ours = Counts { readings: vec![[0; 4]], ..Counts::default() };
         let (to, news) = ((&targets[..], Reach::All), News::default());
-        let told = self.ask_anew(&question, &ours, to, WITHIN, &news).await;
+        let until = self.uptime() + WITHIN;
+        let told = self.ask_anew(&question, &ours, to, until, &news).await;
         let mut records = Vec::new();
         for hit in told.heard.iter().map(|heard| &heard.hit) {
             let release = hit.release();

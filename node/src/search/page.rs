@@ -47,14 +47,17 @@ impl Pages {
         mut latest: watch::Receiver<Option<Told>>,
         to: Option<&OnProgress>,
     ) -> Infallible {
-        if let Some(show) = to {
-            while latest.changed().await.is_ok() {
-                let told = latest.borrow_and_update().clone();
-                let Some(told) = told else { continue };
-                // What goes wrong here goes wrong once more, where it is told.
-                if let Ok(page) = self.clone().of(told).await {
-                    show(page);
-                }
+        let Some(show) = to else {
+            // News that nobody looks at need not be put together.
+            drop(latest);
+            return std::future::pending().await;
+        };
+        while latest.changed().await.is_ok() {
+            let told = latest.borrow_and_update().clone();
+            let Some(told) = told else { continue };
+            // What goes wrong here goes wrong once more, where it is told.
+            if let Ok(page) = self.clone().of(told).await {
+                show(page);
             }
         }
         std::future::pending().await

@@ -281,5 +281,5 @@ async fn a_silent_peer_costs_no_more_than_the_deadline_and_an_old_one_is_not_ask
     let found = c.node.search("graphdb").within(Duration::from_secs(2)).await.unwrap();
     assert_eq!(rows(&found).len(), 1);
     assert_eq!(coverage(&found), Some((3, 2, 0)));
-    assert_eq!(found.peers.unwrap().took_ms, 2000);
+    assert!(found.peers.unwrap().took_ms < 2000, "some of the time is kept for what comes after");
 }
