@@ -33,7 +33,7 @@ use catalog_benches::debian;
 use catalog_benches::measure::quantile;
 use catalog_node::search::{Found, Reach};
 use catalog_node::{Node, Ticket};
-use catalog_tests::dice::Dice;
+use catalog_tests::dice::{Dice, Zipf};
 use catalog_tests::skip::skip;
 use catalog_tests::table::Table;
 
@@ -51,8 +51,8 @@ const PATIENT: Duration = Duration::from_secs(10);
 /// How long a search waits by itself.
 const DEADLINE: Duration = Duration::from_millis(500);
 /// The stream of popular questions.
-const DRAWS: usize = 2000;
-const DISTINCT: usize = 500;
+const DRAWS: usize = 1500;
+const DISTINCT: usize = 300;
 const POPULAR: usize = 100;
 
 /// The answers to a list of queries.
@@ -335,20 +335,12 @@ async fn popular(asker: &Node, source: &Source<'_>, seed: u64) -> Table {
     for at in (1..texts.len()).rev() {
         texts.swap(at, dice.pick(0..at as u64 + 1) as usize);
     }
-    let weights = (1..=DISTINCT).map(|rank| 1.0 / rank as f64);
-    let sums: Vec<f64> = weights
-        .scan(0.0, |sum, weight| {
-            Some({
-                *sum += weight;
-                *sum
-            })
-        })
-        .collect();
-    let (mut hits, mut top, mut top_hits) = (0, 0, 0);
+    texts.truncate(DISTINCT);
+    let zipf = Zipf::new(DISTINCT);
+    let (mut hits, mut top, mut top_hits, mut asked) = (0, 0, 0, 0);
     let (mut quick, mut full) = (Vec::new(), Vec::new());
     for _ in 0..DRAWS {
-        let point = dice.pick(0..1 << 32) as f64 / (1_u64 << 32) as f64 * sums[DISTINCT - 1];
-        let rank = sums.partition_point(|&sum| sum < point);
+        let rank = zipf.pick(&mut dice);
         let began = Instant::now();
         let found = asker.search(texts[rank].clone()).limit(10).await.unwrap();
         let ms = began.elapsed().as_secs_f64() * 1e3;
@@ -362,23 +354,26 @@ async fn popular(asker: &Node, source: &Source<'_>, seed: u64) -> Table {
             quick.push(ms);
         } else {
             full.push(ms);
+            asked += found.peers.map_or(0, |peers| peers.asked);
             tokio::time::sleep_until((began + PAUSE).into()).await;
         }
     }
     let title = format!("{DRAWS} queries, Zipf (s = 1) over {DISTINCT}");
-    let mut table = Table::new(&title, &["queries", "from memory", "p50 ms", "p95 ms"]);
+    let columns = ["queries", "from memory", "messages a query", "p50 ms", "p95 ms"];
+    let mut table = Table::new(&title, &columns);
     let share = |part: usize, all: usize| format!("{:.3}", part as f64 / all as f64);
-    let times = |ms: &[f64]| [0.5, 0.95].map(|at| format!("{:.1}", quantile(ms, at)));
-    let [median, most] = times(&quick);
-    table.row(["all".to_owned(), share(hits, DRAWS), median, most]);
-    table.row([
-        format!("the {POPULAR} most popular"),
-        share(top_hits, top),
-        String::new(),
-        String::new(),
-    ]);
-    let [median, most] = times(&full);
-    table.row(["not from memory".to_owned(), String::new(), median, most]);
+    let mut line = |name: &str, share: String, messages: Option<usize>, ms: &[f64]| {
+        let messages = messages.map(|asked| format!("{:.1}", 2.0 * asked as f64 / DRAWS as f64));
+        let times = [0.5, 0.95].map(|at| match ms {
+            [] => String::new(),
+            _ => format!("{:.1}", quantile(ms, at)),
+        });
+        table.row([name.to_owned(), share, messages.unwrap_or_default()].into_iter().chain(times));
+    };
+    line("all", share(hits, DRAWS), Some(asked), &[]);
+    line(&format!("the {POPULAR} most popular"), share(top_hits, top), None, &[]);
+    line("from memory", String::new(), None, &quick);
+    line("not from memory", String::new(), None, &full);
     table
 }
 
