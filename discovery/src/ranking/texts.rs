@@ -155,16 +155,23 @@ impl Weigher {
         release: &Release,
     ) -> Vec<clues::Share> {
         let mut shares = vec![clues::Share::default(); asked.words.len()];
+        // Most words of a text are not looked for, and cost no more than a look.
         let mut often: [HashMap<&str, u32>; Place::COUNT] = Default::default();
+        for one in wanted {
+            often[one.place].insert(&one.text, 0);
+        }
         for (often, words) in often.iter_mut().zip(&read.words) {
             for word in words {
-                *often.entry(word).or_default() += 1;
+                if let Some(often) = often.get_mut(word.as_str()) {
+                    *often += 1;
+                }
             }
         }
         let mean = |tokens: u64| (tokens as f32 / counts.documents.max(1) as f32).max(0.1);
         let means = counts.tokens.map(mean);
         for one in wanted {
-            let Some(often) = often[one.place].get(one.text.as_str()) else { continue };
+            let often = often[one.place].get(one.text.as_str());
+            let Some(often) = often.filter(|often| **often > 0) else { continue };
             let length = norm(&read.words[one.place]) / means[one.place];
             let rarity = clues::counted_rarity(asked, one.word, one.guess, one.rarity);
             let counted = (*often as f32, Some(length));
