@@ -88,6 +88,11 @@ impl Accepts {
             Self::Unknown => false,
         }
     }
+
+    /// Whether it holds everything.
+    pub fn is_everything(&self) -> bool {
+        matches!(self, Self::Only(filter) if filter.is_everything())
+    }
 }
 
 impl Lease {

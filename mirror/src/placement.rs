@@ -19,7 +19,8 @@
 //!
 //! Guarantees: the result depends on what is known and not on the order in which it was learnt, so
 //! all nodes with equal knowledge have equal plans; no mirror is asked for more than it offers. One
-//! change costs what it touches and a pass over a sorted list, never a new ranking of everything.
+//! change costs what it touches and a pass over a sorted list, never a new ranking of everything;
+//! on that pass only copies are looked at whose mirror may be another now.
 //! Not here: carrying it out without haste and without loss ([`keeper`](crate::keeper)).
 //!
 //! # Source
@@ -43,9 +44,10 @@ mod row;
 mod seats;
 mod slots;
 
-use row::Row;
+use assign::{Asked, Limits, News};
+use row::{Holder, Row};
 use seats::{Seats, Seen};
-use slots::Slot;
+use slots::{NOBODY, Slot};
 
 /// How many copies there are to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +119,7 @@ pub struct Work {
     pub ranked: usize,
     /// Units whose copies were listed anew.
     pub listed: usize,
-    /// Copies that a mirror was looked for.
+    /// Copies for which a mirror was looked for; all others stayed where they were.
     pub placed: usize,
 }
 
@@ -136,6 +138,10 @@ pub struct Planner {
     dirty: BTreeSet<u32>,
     /// Whether something changed since copies were placed.
     stale: bool,
+    /// What changed of the mirrors.
+    news: News,
+    /// What every copy depended on when copies were placed last.
+    limits: Limits,
     /// For each seat the rows that it is to hold, in the order of `slots`.
     duties: Vec<Vec<(u32, Why)>>,
     /// Units that others hold since copies were placed last.
@@ -162,6 +168,8 @@ impl Planner {
             slots: Vec::new(),
             dirty: BTreeSet::new(),
             stale: false,
+            news: News::default(),
+            limits: Limits::default(),
             duties: Vec::new(),
             changed: Vec::new(),
             work: Work::default(),
@@ -187,23 +195,40 @@ impl Planner {
         let alike = self.seats.alike(&id, mirror);
         match self.seats.set(id, mirror) {
             Seen::Same => return,
-            Seen::Minor => {}
+            Seen::Measured => {}
+            Seen::Standpoint => self.news.all(),
+            Seen::New(seat) => self.rank(seat, mirror, alike, false),
             Seen::Ranked(seat) => {
-                for row in &mut self.rows {
-                    let Some(unit) = row.unit() else { continue };
-                    let accepts = match alike {
-                        Some(alike) => row.ranks(alike),
-                        None => mirror.accepts.accepts(unit),
-                    };
-                    row.remove(seat);
-                    if accepts {
-                        row.rank(seat, &self.seats);
-                        self.work.ranked += 1;
-                    }
-                }
+                self.bereave(seat);
+                self.rank(seat, mirror, alike, true);
             }
         }
         self.stale = true;
+    }
+
+    /// Puts a mirror where it stands in the order of each unit that it is willing to hold.
+    ///
+    /// - `alike`: one that has been asked, itself perhaps, and is willing to hold the same.
+    /// - `again`: whether it stands there already.
+    fn rank(&mut self, seat: u32, mirror: &Mirror, alike: Option<u32>, again: bool) {
+        let takes_all = mirror.accepts.is_everything();
+        let mut costs = vec![u64::MAX; self.rows.len()];
+        for (row, cost) in self.rows.iter_mut().zip(&mut costs) {
+            let accepts = takes_all
+                || match (alike, row.unit()) {
+                    (Some(alike), _) => row.ranks(alike),
+                    (None, Some(unit)) => mirror.accepts.accepts(unit),
+                    (None, None) => false,
+                };
+            if again {
+                row.remove(seat);
+            }
+            if let Some(now) = accepts.then(|| row.rank(seat, &self.seats)).flatten() {
+                *cost = now;
+                self.work.ranked += 1;
+            }
+        }
+        self.news.moved(seat, costs);
     }
 
     /// Plans with these mirrors and no others.
@@ -219,11 +244,18 @@ impl Planner {
     /// Forgets a mirror: what it held is asked of others.
     pub fn remove_mirror(&mut self, id: &NodeId) {
         let Some(seat) = self.seats.place(id) else { return };
-        for row in &mut self.rows {
-            row.remove(seat);
-        }
+        self.bereave(seat);
+        self.rows.iter_mut().for_each(|row| row.remove(seat));
         self.seats.remove(id);
+        self.news.moved(seat, Vec::new());
         self.stale = true;
+    }
+
+    /// Takes a mirror from the holders of what it was to hold.
+    fn bereave(&mut self, seat: u32) {
+        for (row, _) in self.duties.get(seat as usize).into_iter().flatten() {
+            self.rows[*row as usize].bereave(seat);
+        }
     }
 
     /// The mirrors that are known, by id.
@@ -334,19 +366,47 @@ impl Planner {
             let warm: Vec<_> = (0..self.rows.len() as u32).filter(warm).collect();
             self.dirty.extend(warm);
         }
+        if self.seats.regions_changed() {
+            self.news.all();
+        }
         self.seats.settle();
-        self.work.listed = self.dirty.len();
         let lists = slots::Lists { settings: self.settings, tuning, seats: &self.seats };
-        slots::renew(&mut self.slots, &std::mem::take(&mut self.dirty), &self.rows, &lists);
-        self.work.placed = self.slots.len();
-        assign::assign(&self.slots, &mut self.rows, &self.seats, &lists, &mut self.duties);
-        for row in &mut self.rows {
+        let limits = Limits::of(&self.seats, &lists);
+        if std::mem::replace(&mut self.limits, limits) != limits {
+            self.news.all();
+        }
+        self.stale = false;
+        self.work.listed = self.dirty.len();
+        if !self.dirty.is_empty() || !self.news.is_empty() {
+            let fresh = slots::list_all(&self.dirty, &self.rows, &lists);
+            self.place(fresh);
+        }
+        std::mem::take(&mut self.work)
+    }
+
+    /// Places copies, those of rows that changed as they are listed now.
+    fn place(&mut self, fresh: Vec<Slot>) {
+        let mut dirty = vec![false; self.rows.len()];
+        std::mem::take(&mut self.dirty).iter().for_each(|row| dirty[*row as usize] = true);
+        let asked = Asked { placed: std::mem::take(&mut self.slots), dirty: &dirty, fresh };
+        let news = std::mem::take(&mut self.news);
+        let placed = assign::assign(asked, &mut self.rows, &self.seats, self.limits, &news);
+        self.work.placed = placed.count;
+        self.slots = placed.slots;
+        for row in placed.opened {
+            let row = &mut self.rows[row as usize];
             if row.changed() {
                 self.changed.extend(row.unit().map(|unit| unit.root));
             }
         }
-        self.stale = false;
-        std::mem::take(&mut self.work)
+        self.duties.resize_with(placed.touched.len(), Vec::new);
+        let duties = self.duties.iter_mut().zip(&placed.touched);
+        duties.filter(|(_, touched)| **touched).for_each(|(duties, _)| duties.clear());
+        for slot in self.slots.iter().filter(|slot| slot.seat != NOBODY) {
+            if placed.touched[slot.seat as usize] {
+                self.duties[slot.seat as usize].push((slot.row, slot.why()));
+            }
+        }
     }
 
     /// The units that other mirrors are to hold than before the last [`refresh`](Self::refresh), in
@@ -368,8 +428,9 @@ impl Planner {
     /// Where a unit is to be; `None` when it is not known.
     pub fn placement(&self, root: &Digest) -> Option<Placement> {
         let row = self.row(*self.places.get(root)?);
-        let holders = row.holders.iter().map(|&(seat, why)| (self.seats.id(seat), why));
-        let base = row.holders.iter().filter(|(_, why)| why.class == Class::Base).count();
+        let holder = |one: &Holder| (self.seats.id(one.seat), one.why);
+        let holders = row.holders.iter().map(holder);
+        let base = row.holders.iter().filter(|one| one.why.class == Class::Base).count();
         let short = usize::from(self.base()).saturating_sub(base) as u8;
         Some(Placement { holders: holders.collect(), short })
     }
@@ -381,14 +442,14 @@ impl Planner {
 
     /// Whether a mirror is to hold a unit.
     pub fn is_holder(&self, root: &Digest, id: &NodeId) -> bool {
-        let holds = |(place, seat)| self.row(place).holders.iter().any(|(one, _)| *one == seat);
+        let holds = |(place, seat)| !self.row(place).is_free(seat);
         self.places.get(root).copied().zip(self.seats.place(id)).is_some_and(holds)
     }
 
     /// The mirrors that are willing to hold a unit, in the order in which they are asked.
     pub fn order(&self, root: &Digest) -> impl Iterator<Item = NodeId> {
         let row = self.places.get(root).map(|&place| self.row(place));
-        row.into_iter().flat_map(|row| row.seats()).map(|seat| self.seats.id(seat))
+        row.into_iter().flat_map(|row| row.order()).map(|(seat, _)| self.seats.id(seat))
     }
 
     /// How many copies of everything there are to be.

@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use catalog::ByteSize;
 use catalog::name::Region;
 use catalog::permission::NodeId;
 
-use crate::lease::{Accepts, Mirror};
+use crate::lease::Mirror;
 use crate::rendezvous::Weight;
 
 /// One part in so many of a mirror's room is kept free, so that a copy can come before another goes.
@@ -17,9 +16,13 @@ const HEADROOM_PART: u64 = 16;
 pub(super) enum Seen {
     /// Nothing that a plan depends on.
     Same,
-    /// Something that changes no order.
-    Minor,
-    /// It is new, or counts otherwise than before: rank it anew.
+    /// What it measured.
+    Measured,
+    /// Where it is, or what it is for: every copy may depend on that.
+    Standpoint,
+    /// It is new: rank it.
+    New(u32),
+    /// It counts otherwise than before: rank it anew.
     Ranked(u32),
 }
 
@@ -59,10 +62,10 @@ impl Seats {
             }
             return if was.capacity != is.capacity || old.accepts != mirror.accepts {
                 Seen::Ranked(place)
-            } else if (&was.region, was.backbone, was.measured)
-                != (&is.region, is.backbone, is.measured)
-            {
-                Seen::Minor
+            } else if (&was.region, was.backbone) != (&is.region, is.backbone) {
+                Seen::Standpoint
+            } else if was.measured != is.measured {
+                Seen::Measured
             } else {
                 Seen::Same
             };
@@ -80,7 +83,7 @@ impl Seats {
         } as u32;
         self.by_id.insert(id, place);
         self.find_regions();
-        Seen::Ranked(place)
+        Seen::New(place)
     }
 
     pub fn remove(&mut self, id: &NodeId) {
@@ -163,9 +166,8 @@ impl Seats {
     /// A mirror that has the same selection as `mirror`, and was ranked with it: `id` itself first.
     /// `None` when there is none, or when the selection lets everything through.
     pub fn alike(&self, id: &NodeId, mirror: &Mirror) -> Option<u32> {
-        match &mirror.accepts {
-            Accepts::Only(filter) if filter.is_everything() => return None,
-            _ => {}
+        if mirror.accepts.is_everything() {
+            return None;
         }
         let same = |place: &u32| self.mirror(*place).accepts == mirror.accepts;
         self.place(id).filter(same).or_else(|| self.by_id.values().copied().find(same))
@@ -202,7 +204,7 @@ impl Seats {
 }
 
 impl Settled {
-    pub const fn fits(&self, bytes: ByteSize) -> bool {
-        self.room >= bytes.as_u64()
+    pub const fn fits(&self, bytes: u64) -> bool {
+        self.room >= bytes
     }
 }

@@ -5,14 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::row::Row;
 use super::seats::Seats;
-use super::{Class, Settings};
+use super::{Class, Settings, Why};
 use crate::rendezvous::log2_floor;
 use crate::strategy::{Tuning, WHOLE};
 
 /// Demand from which a region has a second copy; each fourfold of it has one more.
 const HOT_LOG2: u32 = 4;
 
-/// A copy that a unit asks for.
+/// Who holds what nobody has room for.
+pub(super) const NOBODY: u32 = u32::MAX;
+
+/// A copy that a unit asks for, and who is to hold it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slot {
     /// Class, copy and worth: smaller comes first.
@@ -24,6 +27,11 @@ pub(super) struct Slot {
     /// Where it has to be, if that matters.
     pub region: Option<u16>,
     pub row: u32,
+    pub bytes: u64,
+    /// The mirror that was chosen, or [`NOBODY`], and what it costs: with less, another would have
+    /// been chosen.
+    pub seat: u32,
+    pub cost: u64,
 }
 
 /// What the copies of a unit depend on.
@@ -50,39 +58,45 @@ impl Slot {
         (self.key >> 48) as u8
     }
 
-    pub const fn worth(&self) -> u16 {
+    const fn worth(&self) -> u16 {
         WHOLE - (self.key >> 32) as u16
+    }
+
+    /// Which of the unit's copies it is.
+    pub const fn number(&self) -> u16 {
+        self.number
+    }
+
+    pub const fn why(&self) -> Why {
+        Why { class: self.class(), copy: self.copy(), worth: self.worth() }
+    }
+
+    /// Whether it comes after another copy of the same unit.
+    pub fn follows(&self, why: Why, number: u16) -> bool {
+        (key(why), number) < (self.key, self.number)
+    }
+
+    /// Which of two copies is more important.
+    pub fn order(&self, other: &Self, rows: &[Row]) -> Ordering {
+        let root = |slot: &Self| rows[slot.row as usize].unit().map(|unit| unit.root);
+        let quick = (self.key, self.tie).cmp(&(other.key, other.tie));
+        quick.then_with(|| root(self).cmp(&root(other))).then(self.number.cmp(&other.number))
     }
 }
 
-/// Lists the copies of some rows anew and puts them where they belong.
-pub(super) fn renew(slots: &mut Vec<Slot>, dirty: &BTreeSet<u32>, rows: &[Row], lists: &Lists<'_>) {
-    if dirty.is_empty() {
-        return;
-    }
-    slots.retain(|slot| !dirty.contains(&slot.row));
+/// Class, copy and worth as one number: smaller comes first.
+const fn key(why: Why) -> u64 {
+    (why.class as u64) << 56 | (why.copy as u64) << 48 | ((WHOLE - why.worth) as u64) << 32
+}
+
+/// Lists the copies of some rows, the most important first.
+pub(super) fn list_all(dirty: &BTreeSet<u32>, rows: &[Row], lists: &Lists<'_>) -> Vec<Slot> {
     let mut fresh = Vec::new();
     for &row in dirty {
         list(&mut fresh, row, &rows[row as usize], lists);
     }
-    let order = |a: &Slot, b: &Slot| -> Ordering {
-        let root = |slot: &Slot| rows[slot.row as usize].unit().map(|unit| unit.root);
-        let quick = (a.key, a.tie).cmp(&(b.key, b.tie));
-        quick.then_with(|| root(a).cmp(&root(b))).then(a.number.cmp(&b.number))
-    };
-    fresh.sort_unstable_by(order);
-    let old = std::mem::take(slots);
-    slots.reserve(old.len() + fresh.len());
-    let (mut old, mut fresh) = (old.into_iter().peekable(), fresh.into_iter().peekable());
-    loop {
-        let next = match (old.peek(), fresh.peek()) {
-            (Some(a), Some(b)) if order(a, b).is_le() => old.next(),
-            (Some(_), None) => old.next(),
-            (_, Some(_)) => fresh.next(),
-            (None, None) => break,
-        };
-        slots.extend(next);
-    }
+    fresh.sort_unstable_by(|a, b| a.order(b, rows));
+    fresh
 }
 
 /// Lists the copies of one unit.
@@ -90,12 +104,12 @@ fn list(slots: &mut Vec<Slot>, place: u32, row: &Row, lists: &Lists<'_>) {
     let (Some(unit), Some(terms)) = (row.unit(), row.terms(0)) else { return };
     let weights = &lists.tuning.weights;
     let (tie, _) = unit.root.as_bytes().split_first_chunk::<8>().expect("32 bytes");
-    let tie = u64::from_be_bytes(*tie);
+    let (tie, bytes) = (u64::from_be_bytes(*tie), unit.bytes.as_u64());
     let mut number = 0;
     let mut add = |class: Class, copy: u8, worth: u16, region: Option<u16>| {
-        let class = class as u64;
-        let key = class << 56 | u64::from(copy) << 48 | u64::from(WHOLE - worth.min(WHOLE)) << 32;
-        slots.push(Slot { key, tie, number, region, row: place });
+        let key = key(Why { class, copy, worth: worth.min(WHOLE) });
+        let (seat, cost) = (NOBODY, u64::MAX);
+        slots.push(Slot { key, tie, number, region, row: place, bytes, seat, cost });
         number += 1;
     };
 

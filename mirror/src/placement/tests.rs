@@ -1,5 +1,6 @@
 use catalog::PublisherId;
 use catalog::release::ReleaseId;
+use catalog_tests::dice::Dice;
 use catalog_tests::releases::release;
 
 use super::*;
@@ -227,6 +228,7 @@ fn one_change_costs_what_it_touches() {
     planner.set_warmth(&unit(7, 1).root, warmth(&[("eu-west", 64)]));
     let work = planner.refresh();
     assert_eq!((work.ranked, work.listed), (0, 1));
+    assert!(work.placed < 10, "{work:?}");
     planner.set_mirror(node(50), &mirror("eu-west", 1));
     let work = planner.refresh();
     assert_eq!((work.ranked, work.listed), (1000, 0));
@@ -319,6 +321,70 @@ fn a_plan_is_the_same_everywhere() {
         }
     }
     assert_eq!(Digest::of(said.as_bytes()).short(), "e7b9f73a59");
+}
+
+/// What one change left alone is not looked at again, and what it touched is placed as by a planner
+/// that learns everything at once. Rooms are so small that one copy pushes another.
+#[test]
+fn what_is_left_alone_is_as_if_it_were_placed_anew() {
+    let mut dice = Dice::new(1);
+    let mut planner = planner(0, 0);
+    let mut mirrors: BTreeMap<u32, Mirror> = BTreeMap::new();
+    let mut units: BTreeMap<u32, (Unit, Warmth)> = BTreeMap::new();
+    let mut placed = Vec::new();
+    for round in 0..600_u32 {
+        let n = dice.pick(0..300) as u32;
+        match dice.pick(0..12) {
+            _ if round < 40 => {
+                let mut one = mirror(REGIONS[round as usize % 5], 0);
+                one.lease.capacity = ByteSize::mib(dice.pick(40..160));
+                planner.set_mirror(node(round), &one);
+                mirrors.insert(round, one);
+            }
+            0 => {
+                let joined = dice.pick(0..50) as u32;
+                let mut one = mirror(REGIONS[joined as usize % 5], 0);
+                one.lease.capacity = ByteSize::mib(dice.pick(40..160));
+                planner.set_mirror(node(joined), &one);
+                mirrors.insert(joined, one);
+            }
+            1 => {
+                let left = dice.pick(0..50) as u32;
+                planner.remove_mirror(&node(left));
+                mirrors.remove(&left);
+            }
+            2..7 => {
+                let unit = unit(n, dice.pick(1..20));
+                let warmth = units.remove(&n).map(|(_, warmth)| warmth).unwrap_or_default();
+                planner.set_unit(unit.clone());
+                units.insert(n, (unit, warmth));
+            }
+            _ => {
+                let asked = warmth(&[(REGIONS[dice.pick(0..5) as usize], 1 << dice.pick(0..9))]);
+                planner.set_warmth(&unit(n, 1).root, asked.clone());
+                units.entry(n).and_modify(|(_, warmth)| *warmth = asked);
+            }
+        }
+        placed.push(planner.refresh().placed);
+        if round % 10 == 9 {
+            let mut fresh = self::planner(0, 0);
+            units.values().for_each(|(unit, warmth)| {
+                fresh.set_unit(unit.clone());
+                fresh.set_warmth(&unit.root, warmth.clone());
+            });
+            mirrors.iter().for_each(|(n, mirror)| fresh.set_mirror(node(*n), mirror));
+            fresh.refresh();
+            assert_eq!(everything(&planner), everything(&fresh), "round {round}");
+            for (unit, _) in units.values() {
+                assert_eq!(planner.placement(&unit.root), fresh.placement(&unit.root));
+            }
+        }
+    }
+    let slots = units.len() * 4;
+    placed.drain(..100);
+    placed.sort_unstable();
+    println!("of some {slots} copies {placed:?} were placed");
+    assert!(placed[placed.len() / 2] < slots / 10, "{placed:?}");
 }
 
 mod properties {
