@@ -25,7 +25,7 @@ mod fading;
 mod served;
 
 pub use companions::Companions;
-pub use demand::{Demand, DemandRow, NAME, ROWS_MAX};
+pub use demand::{Demand, DemandRow, LIFE, NAME, ROWS_MAX};
 pub use served::Served;
 
 /// The most that one mirror's claim counts for one unit in one region.

@@ -3,9 +3,12 @@
 //! In: leases, probes and holdings of others, what we hold ourselves, and the [`Planner`]'s plan.
 //! Out: [`Order`]s to fetch, to evict and to probe; `node` does it and says what came of it.
 //!
-//! Copies come when the plan asks this mirror for them, the rarest first. They go late: a copy that
-//! is not asked of us any more stays until there are two too many for an hour, or until its room is
-//! needed; so a mirror that comes and goes makes others copy once and not each time. A node counts
+//! Copies come when the plan asks this mirror for them, the rarest first; what is asked of us beyond
+//! the least copies of everything comes only while there are too few, here or in all: whom a plan
+//! asks changes more often than how much. They go late: a copy that is not asked of us any more
+//! stays for a day and until there are two too many for an hour, or until its room is needed; for
+//! more copies of something else, an hour later. So a mirror that comes and goes, and demand
+//! that does, make others copy once and not each time. A node counts
 //! as gone when its lease is over and it did not answer twice ([`Presence`]); what it held is made
 //! again at one unit in ten seconds and a fifth of the bandwidth.
 //!
@@ -25,7 +28,7 @@ use catalog::{ByteSize, Digest, Timestamp};
 
 use crate::holdings::Directory;
 use crate::lease::Mirror;
-use crate::placement::{Duty, Planner, Why};
+use crate::placement::{Class, Duty, Planner, Why};
 
 mod pace;
 mod presence;
@@ -38,6 +41,10 @@ use pace::Pace;
 pub const FETCHES_MAX: usize = 4;
 /// How long there have to be too many copies before one goes that takes nobody's room.
 pub const SURPLUS_FOR: Duration = Duration::from_secs(60 * 60);
+/// How long a copy that was asked of us stays when its room is needed for more copies of something
+/// else, and when it is not needed: as long as demand is remembered.
+const UNASKED_FOR: (Duration, Duration) =
+    (Duration::from_secs(60 * 60), Duration::from_secs(24 * 60 * 60));
 /// How many more copies than wanted are no reason to drop one.
 const SURPLUS: usize = 1;
 /// As many copies stay when room is needed, if so many are wanted.
@@ -187,6 +194,10 @@ pub struct Keeper {
     pins: BTreeMap<Digest, ByteSize>,
     fetching: BTreeMap<Digest, ByteSize>,
     evicting: BTreeSet<Digest>,
+    /// What the plan asked of us when we decided last.
+    asked: BTreeSet<Digest>,
+    /// Since when a copy is not asked of us any more.
+    unasked: BTreeMap<Digest, Timestamp>,
     /// Since when there are too many copies.
     surplus: BTreeMap<Digest, Timestamp>,
     failed: BTreeMap<Digest, Failures>,
@@ -199,6 +210,15 @@ pub struct Keeper {
 struct Failures {
     count: u32,
     again_at: Timestamp,
+}
+
+/// How soon room is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Haste {
+    /// At once.
+    Now,
+    /// Not from what was asked of us until just now.
+    Later,
 }
 
 /// The copies of one unit as far as they are known.
@@ -221,6 +241,8 @@ impl Keeper {
             pins: BTreeMap::new(),
             fetching: BTreeMap::new(),
             evicting: BTreeSet::new(),
+            asked: BTreeSet::new(),
+            unasked: BTreeMap::new(),
             surplus: BTreeMap::new(),
             failed: BTreeMap::new(),
             expected: VecDeque::new(),
@@ -314,6 +336,7 @@ impl Keeper {
         let duties = planner.wanted_by(&self.me);
         let mine: BTreeSet<Digest> = duties.iter().map(|duty| duty.root).collect();
         self.failed.retain(|root, _| mine.contains(root) || self.pins.contains_key(root));
+        self.note_asked(now, &mine);
         self.fetch_pins(now, planner, directory, &mine);
         self.fetch_duties(now, planner, directory, &duties, &mine);
         self.fetch_expected(now, planner, directory);
@@ -338,7 +361,8 @@ impl Keeper {
     ) {
         let missing: Vec<_> = self.pins.iter().map(|(root, bytes)| (*root, *bytes)).collect();
         for (root, bytes) in missing {
-            if self.may_fetch(now, &root) && self.make_room(now, bytes, planner, directory, mine) {
+            let may = self.may_fetch(now, &root);
+            if may && self.make_room(now, bytes, Haste::Now, planner, directory, mine) {
                 let live = self.live(now, &root, planner, directory);
                 self.fetch(root, bytes, &live, Cause::Pin);
             }
@@ -359,6 +383,7 @@ impl Keeper {
                 let live = self.live(now, &duty.root, planner, directory);
                 (live.others.len().min(usize::from(planner.base())), duty, live)
             })
+            .filter(|(_, duty, live)| !self.are_enough(duty, live, planner))
             .collect();
         // Stable: among equally rare ones the plan's order stays.
         missing.sort_by_key(|(copies, _, _)| *copies);
@@ -370,7 +395,11 @@ impl Keeper {
             if repair && !self.pace.allows(now) {
                 continue;
             }
-            if !self.make_room(now, duty.bytes, planner, directory, mine) {
+            let haste = match duty.why.class {
+                Class::Base | Class::Region | Class::Backbone => Haste::Now,
+                Class::Hot | Class::Wish => Haste::Later,
+            };
+            if !self.make_room(now, duty.bytes, haste, planner, directory, mine) {
                 continue;
             }
             let cause = match repair {
@@ -382,6 +411,21 @@ impl Keeper {
             }
             self.fetch(duty.root, duty.bytes, &live, cause);
         }
+    }
+
+    /// Whether others hold as many copies as are wanted, here and in all, of something that is asked
+    /// of us beyond the least copies.
+    fn are_enough(&self, duty: &Duty, live: &Live, planner: &Planner) -> bool {
+        if matches!(duty.why.class, Class::Base | Class::Backbone)
+            || live.others.len() < live.wanted
+        {
+            return false;
+        }
+        let region = |node: &NodeId| Some(self.presence.mirror(node)?.lease.region.as_ref());
+        let is_here = |node: &NodeId| region(node) == region(&self.me);
+        let wanted = planner.placement(&duty.root).map(|placement| placement.holders);
+        let wanted = wanted.into_iter().flatten().filter(|(node, _)| is_here(node)).count();
+        live.others.iter().filter(|node| is_here(node)).count() >= wanted
     }
 
     /// Fetches what will be asked for soon into room that nobody needs, when nothing else is fetched.
@@ -444,6 +488,7 @@ impl Keeper {
         &mut self,
         now: Timestamp,
         bytes: ByteSize,
+        haste: Haste,
         planner: &Planner,
         directory: &Directory,
         mine: &BTreeSet<Digest>,
@@ -462,7 +507,11 @@ impl Keeper {
             return false;
         }
         let mut victims = Vec::new();
-        for (&root, &bytes) in self.held.iter().filter(|(root, _)| self.is_free(root, mine)) {
+        let may_go = |root: &Digest| {
+            self.is_free(root, mine)
+                && (haste == Haste::Now || !self.was_asked(now, root, UNASKED_FOR.0))
+        };
+        for (&root, &bytes) in self.held.iter().filter(|(root, _)| may_go(root)) {
             let live = self.live(now, &root, planner, directory);
             let kept = live.wanted.clamp(1, KEPT_MIN);
             if self.gives_way(&root, &live, kept, planner) {
@@ -506,10 +555,27 @@ impl Keeper {
                 continue;
             }
             let since = *self.surplus.entry(root).or_insert(now);
-            if now.since(since) >= SURPLUS_FOR && self.gives_way(&root, &live, kept, planner) {
+            let is_due = now.since(since) >= SURPLUS_FOR;
+            let lately = self.was_asked(now, &root, UNASKED_FOR.1);
+            if is_due && !lately && self.gives_way(&root, &live, kept, planner) {
                 self.evict(root, Farewell::Surplus);
             }
         }
+    }
+
+    /// Notes what is not asked of us any more.
+    fn note_asked(&mut self, now: Timestamp, mine: &BTreeSet<Digest>) {
+        for root in self.asked.difference(mine) {
+            self.unasked.insert(*root, now);
+        }
+        self.unasked
+            .retain(|root, since| !mine.contains(root) && now.since(*since) < UNASKED_FOR.1);
+        self.asked.clone_from(mine);
+    }
+
+    /// Whether a copy was asked of us within the time.
+    fn was_asked(&self, now: Timestamp, root: &Digest, within: Duration) -> bool {
+        self.unasked.get(root).is_some_and(|since| now.since(*since) < within)
     }
 
     /// Whether a copy is one that nobody asks of us.

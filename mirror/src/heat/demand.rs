@@ -1,5 +1,7 @@
 //! What a mirror says that it served: the value of the register `mirror/demand`.
 
+use std::time::Duration;
+
 use catalog::cbor::{self, CodecError, Fields, Map, Value};
 use catalog::name::Region;
 use catalog::register::VALUE_BYTES_MAX;
@@ -8,6 +10,8 @@ use super::Prefix;
 
 /// The name of the register that carries demand.
 pub const NAME: &str = "mirror/demand";
+/// How long it travels; what was served fades by itself.
+pub const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// The most rows.
 pub const ROWS_MAX: usize = 128;
 

@@ -1,8 +1,10 @@
 //! Counts what this mirror serves, to whom it does not remember.
 //!
 //! A request counts for the unit and for the region that the client names, once an hour for each
-//! client. Of clients only four short hashes are kept for each unit, under a key that is made anew
-//! at every start and never written down: enough to tell two of them apart.
+//! client. A count that halves every day needs most of a day to follow what becomes popular, so
+//! there is another that halves every hour, and speaks when days foretold less. Of clients only four
+//! short hashes are kept for each unit, under a key that is made anew at every start and never
+//! written down: enough to tell two of them apart.
 //!
 //! Guarantees: at most [`UNITS_MAX`] counts; a unit that a single client asked for is told to nobody.
 
@@ -25,6 +27,11 @@ pub const SERVED_BYTES_MAX: usize = 1 << 20;
 
 /// Clients that are told apart in one hour.
 const CLIENTS: usize = 4;
+/// From so many requests within the hour on, demand is rising rather than chance.
+const RISE_MIN: u64 = 4;
+/// What a request within the hour then stands for. If it went on so, it would come to 24 in a count
+/// that halves every day; demand that stays the same never says more by this.
+const RISE: u64 = 8;
 /// A unit has a peak when so many of a hundred requests fall into a quarter of the day.
 const PEAK_PERCENT: u32 = 60;
 /// Fewer requests than this have no peak.
@@ -42,12 +49,32 @@ pub struct Served {
 #[derive(Clone, Debug, Default)]
 struct Count {
     fading: Fading,
+    /// Requests of late: half of what it was an hour before.
+    lately: Lately,
     /// Whether two different clients asked.
     several: bool,
     /// Requests by the hour of the day, halved when one of them is full.
     hours: [u8; 24],
     /// The clients of the last hour in which somebody asked, the latest last.
     clients: [u32; CLIENTS],
+}
+
+/// A count that halves every hour. It is not kept over a restart.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lately {
+    units: u64,
+    hour: u64,
+}
+
+impl Lately {
+    fn at(self, hour: u64) -> u64 {
+        let passed = u32::try_from(hour.saturating_sub(self.hour)).unwrap_or(u32::MAX);
+        self.units.checked_shr(passed).unwrap_or_default()
+    }
+
+    fn plus_one(self, hour: u64) -> Self {
+        Self { units: self.at(hour).saturating_add(ONE), hour: hour.max(self.hour) }
+    }
 }
 
 impl Served {
@@ -59,13 +86,16 @@ impl Served {
     }
 
     /// Counts that `client`, who says that it is in `region`, was given `root`.
+    ///
+    /// - result: whether it begins to be asked for much more than before, so that others should be
+    ///   told at once.
     pub fn note(
         &mut self,
         now: Timestamp,
         root: &Digest,
         region: Option<&Region>,
         client: &NodeId,
-    ) {
+    ) -> bool {
         let key = (Prefix::of(root), region.cloned());
         let hour = hour(now);
         if !self.counts.contains_key(&key) && self.counts.len() >= UNITS_MAX {
@@ -79,18 +109,21 @@ impl Served {
         let known = count.clients.contains(&client);
         count.several |= !known && count.clients != [0; CLIENTS];
         if known && count.fading.hour == hour {
-            return;
+            return false;
         }
+        let rose = count.rises(hour);
         if !known {
             count.clients.rotate_left(1);
             count.clients[CLIENTS - 1] = client;
         }
         count.fading = count.fading.plus_one(hour);
+        count.lately = count.lately.plus_one(hour);
         let of_day = &mut count.hours[(hour % 24) as usize];
         *of_day += 1;
         if *of_day == u8::MAX {
             count.hours.iter_mut().for_each(|requests| *requests /= 2);
         }
+        !rose && count.rises(hour)
     }
 
     /// A client by another name, different for each unit; never 0.
@@ -108,7 +141,7 @@ impl Served {
         let hour = hour(now);
         let mut rows: Vec<(u64, DemandRow)> = Vec::new();
         for ((prefix, region), count) in &self.counts {
-            let requests = count.fading.at(hour) / ONE;
+            let requests = count.requests(hour);
             if count.several && requests > 0 {
                 let (log2, peak) = (log2_floor(requests) as u8, count.peak());
                 let row = DemandRow { prefix: *prefix, region: region.clone(), log2, peak };
@@ -176,6 +209,7 @@ fn read(row: Value) -> Option<((Prefix, Option<Region>), Count)> {
     let (Value::Bool(several), Value::Bytes(hours)) = (several, hours) else { return None };
     let count = Count {
         fading: Fading { units, hour },
+        lately: Lately::default(),
         several,
         hours: hours.try_into().ok()?,
         clients: [0; CLIENTS],
@@ -184,6 +218,17 @@ fn read(row: Value) -> Option<((Prefix, Option<Region>), Count)> {
 }
 
 impl Count {
+    /// How often it is asked for.
+    fn requests(&self, hour: u64) -> u64 {
+        let (days, lately) = (self.fading.at(hour) / ONE, self.lately.at(hour) / ONE);
+        if lately < RISE_MIN { days } else { days.max(lately * RISE) }
+    }
+
+    /// Whether it is asked for more than days foretold.
+    fn rises(&self, hour: u64) -> bool {
+        self.requests(hour) > self.fading.at(hour) / ONE
+    }
+
     /// The middle of the quarter of the day in which most requests come, if that is most of them.
     fn peak(&self) -> Option<u8> {
         let within = |from: usize| -> u32 {
@@ -242,13 +287,43 @@ mod tests {
     }
 
     #[test]
+    fn what_becomes_popular_is_told_before_a_day_has_counted_it() {
+        let mut served = Served::new([1; 32]);
+        let log2 =
+            |served: &Served, hours| served.demand(at(hours)).rows.first().map(|row| row.log2);
+        for n in 0..3 {
+            assert!(!served.note(at(0), &root(1), None, &client(n)));
+        }
+        assert_eq!(log2(&served, 0), Some(1), "three may be chance");
+        assert!(served.note(at(0), &root(1), None, &client(3)), "others are told at once");
+        assert!(!served.note(at(0), &root(1), None, &client(4)), "and not again");
+        assert_eq!((log2(&served, 0), log2(&served, 1)), (Some(5), Some(2)));
+    }
+
+    /// Counting what is asked for lately makes no difference to what is always asked for.
+    #[test]
+    fn demand_that_stays_is_told_as_it_is() {
+        for each_hour in [1, 4, 16] {
+            let mut served = Served::new([1; 32]);
+            for hour in 0..24 * 10 {
+                for n in 0..each_hour {
+                    served.note(at(hour), &root(1), None, &client(n));
+                }
+                let count = served.counts.values().next().unwrap();
+                let days = count.fading.at(super::hour(at(hour))) / ONE;
+                assert!(hour < 24 || count.requests(super::hour(at(hour))) == days, "hour {hour}");
+            }
+        }
+    }
+
+    #[test]
     fn demand_fades() {
         let mut served = Served::new([1; 32]);
         for n in 0..64 {
             served.note(at(0), &root(1), None, &client(n));
         }
         let log2 = |hours| served.demand(at(hours)).rows.first().map(|row| row.log2);
-        assert_eq!([0, 24, 48].map(log2), [Some(6), Some(5), Some(4)]);
+        assert_eq!([24, 48, 72].map(log2), [Some(5), Some(4), Some(3)]);
         assert_eq!(log2(24 * 8), None);
     }
 

@@ -254,7 +254,31 @@ fn a_mirror_that_answers_is_not_gone_without_a_lease() {
     presence.leased(at(310), node(1), Arc::new(mirror(1, 1)), at(305));
     assert_eq!(presence.gone().count(), 1);
     presence.leased(at(310), node(1), Arc::new(mirror(1, 1)), at(340));
-    assert_eq!((presence.counted(at(319)).count(), presence.counted(at(320)).count()), (1, 2));
+    // A lease that still holds is no sign that it stayed.
+    for (minute, counted) in [(320, 1), (339, 1), (340, 2)] {
+        assert_eq!(presence.counted(at(minute)).count(), 1, "minute {minute}");
+        presence.leased(at(minute), node(1), Arc::new(mirror(1, 1)), at(minute + 30));
+        assert_eq!(presence.counted(at(minute)).count(), counted, "minute {minute}");
+    }
+}
+
+#[test]
+fn a_mirror_that_comes_and_goes_is_one_mirror_of_the_churn() {
+    let mut presence = Presence::new(node(0), Duration::from_secs(30));
+    let at = |minutes: u64| Timestamp::from_millis(minutes * MINUTE);
+    assert_eq!(presence.churn(at(0)), None);
+    for minute in (0..=24 * 60).step_by(60) {
+        for n in 0..5 {
+            presence.leased(at(minute), node(n), Arc::new(mirror(n, 1)), at(minute + 30));
+        }
+        // One of four goes each time.
+        for asked in [30, 31].map(|late| at(minute + late)) {
+            presence.probed(asked, &node(1), false);
+        }
+        assert_eq!(presence.churn(at(minute + 40)), Some(250), "minute {minute}");
+    }
+    presence.leased(at(25 * 60), node(1), Arc::new(mirror(1, 1)), at(26 * 60));
+    assert_eq!((presence.churn(at(25 * 60)), presence.churn(at(49 * 60))), (Some(250), Some(0)));
 }
 
 #[test]
@@ -305,6 +329,51 @@ fn a_surplus_stays_for_an_hour_and_does_not_go_all_at_once() {
     for (id, _) in fleet.planner.placement(&root(0)).unwrap().holders {
         assert!(fleet.copies(0).into_iter().any(|n| node(n) == id), "{id} was asked to hold it");
     }
+}
+
+fn warm(fleet: &mut Fleet, unit: u32, count: u64) {
+    let regions = [("eu".parse().unwrap(), count)].into();
+    fleet.planner.set_warmth(&root(unit), crate::Warmth { regions, ..crate::Warmth::default() });
+}
+
+/// Demand goes up and down within hours: copies that follow it down would have to come again.
+#[test]
+fn what_was_asked_for_today_stays_while_its_room_is_not_needed() {
+    let mut fleet = Fleet::new(12, 100, 2, [unit(0, 1)].into_iter());
+    warm(&mut fleet, 0, 256);
+    (0..5).for_each(|_| fleet.turn(1));
+    let many = fleet.copies(0).len();
+    warm(&mut fleet, 0, 0);
+    (0..23 * 4).for_each(|_| fleet.turn(15));
+    let wanted = fleet.planner.copies(&root(0));
+    assert!(many > wanted + SURPLUS, "{many} copies, {wanted} wanted");
+    assert_eq!(fleet.copies(0).len(), many);
+    (0..8).for_each(|_| fleet.turn(15));
+    assert_eq!(fleet.copies(0).len(), wanted + SURPLUS);
+}
+
+/// A mirror joins and stands before others in the order: what they hold is enough.
+#[test]
+fn more_copies_are_made_only_while_there_are_too_few() {
+    let mut fleet = Fleet::new(9, 100, 2, (0..12).map(|n| unit(n, 1)));
+    (0..12).for_each(|n| warm(&mut fleet, n, 64));
+    (0..10).for_each(|_| fleet.turn(1));
+    fleet.join(9);
+    (0..10).for_each(|_| fleet.turn(1));
+    let duties = fleet.planner.wanted_by(&node(9));
+    let (least, more): (Vec<_>, Vec<_>) =
+        duties.iter().partition(|duty| duty.why.class == Class::Base);
+    assert!(!least.is_empty() && !more.is_empty(), "{duties:?}");
+    let holds = |duty: &&&Duty| fleet.nodes[&9].keeper.holds(&duty.root);
+    assert_eq!(least.iter().filter(holds).count(), least.len());
+    assert_eq!(more.iter().filter(holds).count(), 0);
+    // Who held it goes: now there are too few.
+    let needed = more[0].root;
+    for n in [0, 3, 6] {
+        fleet.nodes.get_mut(&n).unwrap().up = false;
+    }
+    (0..40).for_each(|_| fleet.turn(1));
+    assert!(fleet.nodes[&9].keeper.holds(&needed));
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! Nodes that know the same share one planner here; each would come to the same plan by itself.
 //! What a node says reaches everybody on its side of a cut half a minute later. Nodes say what
-//! changed, and plan, every ten minutes; one with work to do looks again after a minute.
+//! changed, and plan, every ten minutes; one with work to do looks again after a minute, and one
+//! that sees something become popular says so then.
 
 use std::time::Duration;
 
@@ -64,9 +65,6 @@ pub(super) struct Fleet<'w, W> {
     members: Vec<Member>,
     /// People of each region, and what they met with.
     met: Vec<Met>,
-    /// How often a mirror went away since the day began, and how many of a thousand the day before.
-    departed: u64,
-    churn: Option<u16>,
     day: u64,
     liars: Liars,
     /// Kept where somebody lies: elsewhere all words count alike.
@@ -112,8 +110,6 @@ impl<'w, W: Watch> Fleet<'w, W> {
             members: NodeNo::all(nodes).map(|node| Member::new(&names, node)).collect(),
             met: vec![Met::default(); usize::from(settings.regions)],
             names,
-            departed: 0,
-            churn: None,
             day: u64::MAX,
             liars: Liars::new(settings.seed, nodes, liars),
             found_at: None,
@@ -160,7 +156,8 @@ impl<'w, W: Watch> Fleet<'w, W> {
             return;
         }
         let (site, used) = (stage.map.site(node), stage.shelf.used(node));
-        let (hits, churn) = (self.met[site.region.at()].hits, self.churn);
+        let hits = self.met[site.region.at()].hits;
+        let churn = self.members[node.at()].keeper.presence().churn(stage.now);
         let measured = Measured { hits, churn, latency_ms: None };
         let member = &mut self.members[node.at()];
         let mut words = member.words(stage.now, site, used, measured, &self.names);
@@ -308,8 +305,6 @@ impl<'w, W: Watch> Fleet<'w, W> {
             let hits = (met.local * 1000).checked_div(met.requests).map(|hits| hits as u16);
             *met = Met { hits, ..Met::default() };
         }
-        let churn = std::mem::take(&mut self.departed) * 1000 / stage.map.nodes() as u64;
-        self.churn = Some(churn.min(1000) as u16);
     }
 }
 
@@ -347,7 +342,10 @@ impl<W: Watch> Carrier for Fleet<'_, W> {
         }
         let (root, region) = (self.names.root(request.unit), self.names.region(request.region));
         let client = self.names.client(request.region, request.client);
-        self.members[server.at()].served.note(stage.now, &root, Some(region), &client);
+        let served = &mut self.members[server.at()].served;
+        if served.note(stage.now, &root, Some(region), &client) {
+            stage.remind(BUSY_EVERY, Alarm::Say(server));
+        }
     }
 
     fn fetched(&mut self, stage: &mut Stage<Alarm>, node: NodeNo, unit: UnitNo, here: bool) {
@@ -398,7 +396,7 @@ impl<W: Watch> Carrier for Fleet<'_, W> {
     fn changed(&mut self, stage: &mut Stage<Alarm>, change: Change) {
         match change {
             // Nobody is told; its lease ends.
-            Change::Went(_) => self.departed += 1,
+            Change::Went(_) => {}
             Change::Came(node) | Change::Joined(node) => self.enter(stage, node),
             Change::Cut => self.views.push(self.views[0].clone()),
             Change::Healed => {

@@ -9,7 +9,7 @@ use super::names::Names;
 use super::number::NodeNo;
 use super::shelf::Shelf;
 use super::view::Word;
-use crate::heat::Served;
+use crate::heat::{self, Served};
 use crate::holdings::{Holdings, PageNumber};
 use crate::keeper::{Event, Keeper, Settings};
 use crate::lease::{Lease, Mirror};
@@ -29,6 +29,8 @@ pub(super) struct Member {
     pub(super) looks_at: Timestamp,
     /// What it said of demand last.
     told: Vec<u8>,
+    /// When that was.
+    told_at: Timestamp,
 }
 
 impl Member {
@@ -41,6 +43,7 @@ impl Member {
             fetching: 0,
             looks_at: Timestamp::default(),
             told: Vec::new(),
+            told_at: Timestamp::default(),
         }
     }
 
@@ -101,8 +104,8 @@ impl Member {
         words.extend(pages.map(|(number, page)| Word::Page(number, page)));
         let demand = self.served.demand(now);
         let told = demand.encode();
-        if told != self.told {
-            self.told = told;
+        if told != self.told || now.since(self.told_at) > heat::LIFE / 3 {
+            (self.told, self.told_at) = (told, now);
             words.push(Word::Demand(demand));
         }
         words

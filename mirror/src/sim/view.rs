@@ -12,7 +12,7 @@ use super::number::UnitNo;
 use super::settings::Settings;
 use super::shelf::Shelf;
 use super::stage::later;
-use crate::heat::{Demand, Heat, Prefix};
+use crate::heat::{self, Demand, Heat, Prefix};
 use crate::holdings::{Directory, Page, PageNumber};
 use crate::keeper::Presence;
 use crate::lease::{self, Mirror};
@@ -58,6 +58,8 @@ pub(super) struct View {
     directory: Directory,
     heat: Heat,
     leases: BTreeMap<NodeId, (Arc<Mirror>, Timestamp)>,
+    /// Until when what a node says of demand counts, whether it is there or not.
+    told: BTreeMap<NodeId, Timestamp>,
     /// What is asked for otherwise than when it was planned last.
     changed: BTreeSet<Prefix>,
     hour: u64,
@@ -80,6 +82,7 @@ impl View {
             directory: Directory::new(),
             heat: Heat::new(),
             leases: BTreeMap::new(),
+            told: BTreeMap::new(),
             changed: BTreeSet::new(),
             hour: 0,
             disbelieved: BTreeSet::new(),
@@ -148,6 +151,7 @@ impl View {
             }
             Word::Page(number, page) => self.directory.set(node, number, page),
             Word::Demand(demand) => {
+                self.told.insert(node, later(now, heat::LIFE));
                 let voice = self.voices.get(&node).copied().unwrap_or(WHOLE);
                 self.changed.extend(self.heat.merge(node, &demand, voice));
             }
@@ -169,8 +173,10 @@ impl View {
 
     /// Makes the plan anew, with the mirrors that count.
     pub(super) fn plan(&mut self, now: Timestamp, presence: &Presence) {
-        let gone: Vec<_> = presence.gone().map(|(id, _)| *id).collect();
-        for id in gone {
+        let over: Vec<_> = self.told.iter().filter(|(_, until)| **until <= now).collect();
+        let over: Vec<NodeId> = over.into_iter().map(|(id, _)| *id).collect();
+        for id in over {
+            self.told.remove(&id);
             self.changed.extend(self.heat.forget(&id));
         }
         let believed = presence.counted(now).filter(|(id, _)| !self.disbelieved.contains(*id));
