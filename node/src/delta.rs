@@ -54,3 +54,19 @@ pub(crate) struct Pair {
     pub old: Digest,
     pub new: Digest,
 }
+
+/// For the fuzz targets: reads `bytes` as a question, and as a patch behind the size of what it
+/// should make.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    if let Ok(question) = bytes.try_into()
+        && let Some(read) = layout::Question::decode(question)
+    {
+        assert_eq!(read.encode(), *bytes);
+    }
+    let Some((size, patch)) = bytes.split_first_chunk::<2>() else { return };
+    let size = u16::from_be_bytes(*size).into();
+    let old: Vec<u8> = (0..4096_u16).map(|at| (at / 7) as u8).collect();
+    let new = patch::apply(&old, patch, size);
+    assert!(new.is_none_or(|new| new.len() as u64 == size));
+}

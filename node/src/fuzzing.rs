@@ -1,4 +1,4 @@
-//! What the fuzz targets reach of the protocol; compiled for them only.
+//! What the fuzz targets reach of what peers say; compiled for them only.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -7,8 +7,9 @@ use catalog::permission::NodeId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::account::wire::Frame as ReceiptFrame;
 use crate::protocol::frame;
-use crate::protocol::message::{Heads, Hello, Notice, Request, Welcome};
+use crate::protocol::message::{Heads, Hello, Notice, Request, SetState, StoreState, Welcome};
 use crate::protocol::question::{Asked, Reply};
 use crate::session::client::{Client, Told};
 use crate::session::host::Host;
@@ -17,7 +18,8 @@ use crate::session::wire::{Frame, SessionId};
 /// Reads the body of a frame as each message that a peer can send, and checks that what is read
 /// is written back with the same meaning, in no more bytes.
 pub fn frame(body: &[u8]) {
-    let ours = Hello::ours([1; 16], 2);
+    let set = || SetState { root: [1; 32], count: 2, odd: Vec::new() };
+    let ours = Hello::ours(StoreState { store: [1; 16], last: 2, urgent: set(), log: set() });
     if let Some(Request::Hello(theirs)) = message(body) {
         let _ = theirs.agent_text();
         let _ = ours.clone().answer(&theirs).agreed(&theirs);
@@ -52,6 +54,22 @@ pub fn session(body: &[u8]) {
     let mut host = Host::new(node);
     host.open(now, 1, node, 1);
     let _ = host.hear(1, frame);
+}
+
+/// Reads the body of a frame about receipts; what is read is written back as the same bytes.
+pub fn receipt_frame(body: &[u8]) {
+    let Ok(frame) = ReceiptFrame::decode(body) else { return };
+    assert_eq!(&frame.encode()[2..], body);
+}
+
+/// Reads a question about a patch, and applies a patch.
+pub fn patch(bytes: &[u8]) {
+    crate::delta::fuzz(bytes);
+}
+
+/// Reads what a mirror says of its addresses.
+pub fn addresses(value: &[u8]) {
+    crate::mirror::fuzz(value);
 }
 
 fn message<T: Serialize + DeserializeOwned + PartialEq + Debug>(body: &[u8]) -> Option<T> {

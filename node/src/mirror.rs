@@ -355,3 +355,14 @@ fn wanted<'a>(
     }
     Ok(chosen)
 }
+
+/// For the fuzz targets: reads what a mirror says of its addresses.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(value: &[u8]) {
+    use address::{Standpoint, decode, encode};
+    for from in [Standpoint::Loopback, Standpoint::Network] {
+        let Ok(addrs) = decode(value, from) else { continue };
+        assert!(addrs.len() <= address::ADDRS_MAX);
+        assert_eq!(decode(&encode(&addrs, from), from), Ok(addrs));
+    }
+}
