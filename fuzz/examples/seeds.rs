@@ -2,6 +2,7 @@
 //! close to what is accepted. Run it after a format has changed: `cargo run --example seeds`.
 
 use bech32::{Bech32m, primitives::decode::CheckedHrpstring};
+use catalog::announcement::Announcement;
 use catalog::head::{Head, SealedHead};
 use catalog::identity::{Inception, KeyState};
 use catalog::import::{self, ImportOptions};
@@ -13,10 +14,14 @@ use catalog::statement::{ChannelMove, SealedStatement, Statement, Yank};
 use catalog::store::{ChangeItem, LogId};
 use catalog::variant::{Amount, Count, Resources};
 use catalog::{
-    ByteSize, Digest, NodeId, Permission, Release, SecretKey, Sha256Digest, Timestamp, Tree,
-    TreeEntry, Variant, cbor, cbor::Value,
+    ByteSize, Digest, NodeId, Permission, Profile, Release, SecretKey, Sha256Digest, Timestamp,
+    Tree, TreeEntry, Variant, cbor, cbor::Value,
 };
 use catalog_fuzz::conversation::Scene;
+use catalog_mirror::heat::{DemandRow, Prefix};
+use catalog_mirror::{
+    Demand, Filter, Fraud, Lease, Ledger, Measured, Page, Receipt, SealedReceipt,
+};
 use catalog_node::Ticket;
 use catalog_sync::loopback::talk_over;
 use catalog_sync::message::{Frame, Message};
@@ -42,6 +47,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     write(&seeds.join("session"), session())?;
     write(&seeds.join("exchange"), exchange()?)?;
     write(&seeds.join("query"), queries())?;
+    write(&seeds.join("registers"), registers()?)?;
+    write(&seeds.join("receipts"), receipts()?)?;
+    write(&seeds.join("patch"), patches())?;
+    write(&seeds.join("sealed"), sealed()?)?;
     check(&seeds)
 }
 
@@ -164,6 +173,7 @@ fn statements() -> Result<Vec<(&'static str, Vec<u8>)>, Box<dyn Error>> {
         }],
         capabilities: [("net".to_owned(), vec!["connect".to_owned()])].into(),
         permission: Permission::Restricted([NodeId::from_bytes([3; 32])].into()),
+        sealed: None,
         mirror: MirrorHints {
             replicas: Some(3),
             regions: vec!["eu".to_owned()],
@@ -564,4 +574,128 @@ fn input(Scene(scene): Scene, frames: &[Vec<u8>]) -> Result<Vec<u8>, Box<dyn Err
         input.extend(frame);
     }
     Ok(input)
+}
+
+/// What nodes say in registers, and a register around it.
+fn registers() -> Result<Vec<(&'static str, Vec<u8>)>, Box<dyn Error>> {
+    let key = SecretKey::from_bytes(&[7; 32]);
+    let root = |byte: u8| Digest::from_bytes([byte; 32]);
+    let announcement = Announcement {
+        program: "catalog/0.1.0".parse()?,
+        protocol: (1, 2),
+        name: Some("attic".parse()?),
+        region: Some("eu-west".parse()?),
+        records: 9,
+        root: root(1),
+    };
+    let filter = Filter {
+        publishers: [signer()?.1.id()].into(),
+        kinds: [PackageKind::Service].into(),
+        tags: ["db".to_owned()].into(),
+        packages: ["graph*".parse()?].into(),
+        except: ["graphviz".parse()?].into(),
+        profiles: vec![Profile::named("laptop").ok_or("no such profile")?],
+        variants: ["linux-x64".parse()?].into(),
+        since: Some(Timestamp::from_millis(1_790_000_000_000)),
+    };
+    let lease = Lease {
+        region: Some("eu".parse()?),
+        capacity: ByteSize::mib(900),
+        used: ByteSize::mib(300),
+        backbone: true,
+        generation: 7,
+        filter: filter.digest()?,
+        measured: Measured { latency_ms: Some(20), hits: Some(990), churn: Some(1) },
+    };
+    let row = |byte, region: &str, log2, peak| DemandRow {
+        prefix: Prefix([byte; 8]),
+        region: region.parse().ok(),
+        log2,
+        peak,
+    };
+    let demand = Demand {
+        rows: vec![row(0xaa, "us", 3, Some(17)), row(0xbb, "eu", 63, None), row(0xcc, "", 5, None)],
+    };
+    let mut addrs = cbor::Map::new();
+    let texts = ["192.0.2.1:4433", "[2001:db8::1]:9"].map(Value::from);
+    addrs.insert("addrs", texts.into_iter().collect::<Value>());
+    addrs.insert("v", 1_u64);
+    let register = Register {
+        node: NodeId::from_bytes(*key.public().as_bytes()),
+        name: "announcement".parse()?,
+        value: announcement.encode(),
+        hlc: Hlc::from_bits(5),
+        expires: Timestamp::from_millis(7),
+    };
+    Ok(vec![
+        ("announcement", announcement.encode()),
+        ("filter", filter.encode()?),
+        ("lease", lease.encode()),
+        ("page", Page::of(7, [root(0xa0), root(0xa1)].iter()).encode()),
+        ("demand", demand.encode()),
+        ("addresses", cbor::encode(&Value::Map(addrs))),
+        ("sealed", SealedRegister::seal(&register, &[7; 32])?.encode()),
+    ])
+}
+
+/// What stands in front of each kind of bytes about receipts; see the target.
+fn receipts() -> Result<Vec<(&'static str, Vec<u8>)>, Box<dyn Error>> {
+    let key = SecretKey::from_bytes(&[7; 32]);
+    let [client, server] = [*key.public().as_bytes(), [9; 32]].map(NodeId::from_bytes);
+    let receipt = |seq, mib| Receipt {
+        server,
+        client,
+        epoch: 1,
+        seq,
+        bytes: ByteSize::mib(mib),
+        hlc: Hlc::from_bits(5 << 16),
+        hint: Digest::of(b"hint"),
+    };
+    let sealed = |seq, mib| SealedReceipt::seal(&receipt(seq, mib), &key);
+    let (one, other, next) = (sealed(1, 1)?, sealed(1, 2)?, sealed(2, 4)?);
+    let Value::Map(envelope) = cbor::decode(one.as_bytes(), 1024)? else { unreachable!() };
+    let Some(Value::Bytes(body)) = envelope.get("b") else { unreachable!() };
+    let fraud = Fraud::of(&one, &other).ok_or("they contradict each other")?;
+    let mut ledger = Ledger::new(server);
+    for receipt in [&one, &other, &next] {
+        let _ = ledger.take(receipt, Timestamp::from_millis(1 << 40));
+    }
+    let frame = |kind: u8, rest: &[u8]| [&[0, kind], rest].concat();
+    let seed = |what: u8, rest: &[u8]| [&[what], rest].concat();
+    let history: Vec<u8> =
+        (0..40_u8).flat_map(|n| [n % 6, n % 3, 3 * n, n + 1, n / 2, n]).collect();
+    Ok(vec![
+        ("frame-hello", frame(1, b"")),
+        ("frame-receipt", frame(2, one.as_bytes())),
+        ("frame-taken", frame(3, &[0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 1, 2])),
+        ("frame-refused", frame(4, &[5])),
+        ("frame-last", frame(5, b"")),
+        ("sealed", seed(1, one.as_bytes())),
+        ("body", seed(2, body)),
+        ("proof", seed(3, &fraud.encode())),
+        ("ledger", seed(4, &ledger.encode())),
+        ("history", seed(5, &history)),
+    ])
+}
+
+/// A question, and patches behind the size of what they make; the old file is in `node`.
+fn patches() -> Vec<(&'static str, Vec<u8>)> {
+    let place = |byte: u8, child: u64| [&[byte; 32][..], &child.to_be_bytes()].concat();
+    // One block, not compressed, of a frame that says its size.
+    let plain = b"\x00\x05\x28\xb5\x2f\xfd\x20\x05\x29\x00\x00hello";
+    // By `zstd -12 --no-check --patch-from`.
+    let patch = b"\x05\xfc\x28\xb5\x2f\xfd\x60\xfc\x04\x7d\x01\x00\x14\x02\x0e\x6e\x65\x77\x20\x62\x79\x74\x65\x73\x2c\x20\x6e\x6f\x74\x20\x6c\x69\x6b\x65\x20\x74\x68\x6f\x73\x65\x20\x62\x65\x66\x6f\x72\x65\x02\x00\x88\xff\x2c\xd4\x27\xff\xf9\x0a\x5e\x01";
+    vec![
+        ("question", [&[1][..], &place(2, 3), &place(4, 0x0105)].concat()),
+        ("plain", plain.to_vec()),
+        ("from-old", patch.to_vec()),
+    ]
+}
+
+/// File lists behind their lengths, as they are sealed.
+fn sealed() -> Result<Vec<(&'static str, Vec<u8>)>, Box<dyn Error>> {
+    let sealed = |(name, list): (&'static str, Vec<u8>)| {
+        (name, [&(list.len() as u64).to_le_bytes(), &list[..]].concat())
+    };
+    Ok(trees()?.into_iter().map(sealed).collect())
 }
