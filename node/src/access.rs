@@ -20,12 +20,13 @@ use iroh::endpoint::{Connection, RecvStream, SendStream};
 use iroh_blobs::protocol::Request;
 use iroh_blobs::provider::events::EventSender;
 use iroh_blobs::provider::{StreamPair, handle_get};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use tracing::debug;
 
 use crate::account::Charged;
 use crate::blobs;
 use crate::endpoint::remote;
+use crate::level;
 use crate::meter::Count;
 use crate::node::{Inner, now};
 use crate::pace::Paced;
@@ -39,9 +40,10 @@ pub(crate) const ALPN: &[u8] = iroh_blobs::ALPN;
 const STREAMS_AT_ONCE: usize = 16;
 /// A request that takes longer to arrive is given up.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-/// A refusal leaves so long after its question came, whatever was looked up for it: how long that
-/// took would tell what is here.
-const REFUSAL_AFTER: Duration = Duration::from_millis(5);
+/// A refusal leaves when so long, or a whole multiple of it, has passed since its question came,
+/// whatever was looked up for it: how long that took would tell what is here. So long that looking
+/// up takes less also where the machine has much to do.
+pub(crate) const REFUSAL_EVERY: Duration = Duration::from_millis(20);
 /// The code of a refusal, whatever its reason.
 const REFUSED: u32 = 3;
 
@@ -74,7 +76,7 @@ async fn answer(
     };
     let (Some(request), Ok(blobs)) = (granted, node.blobs().await) else {
         node.meter.add(Count::RequestsRefused, 1);
-        sleep_until(came + REFUSAL_AFTER).await;
+        level::until_step(came, REFUSAL_EVERY).await;
         send.reset(REFUSED.into()).ok();
         receive.stop(REFUSED.into()).ok();
         return;

@@ -33,6 +33,7 @@ pub mod gc;
 pub mod grants;
 pub mod info;
 pub mod install;
+mod level;
 mod line;
 mod links;
 mod lookup;

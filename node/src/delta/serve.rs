@@ -1,7 +1,7 @@
 //! Answers those who ask for patches.
 //!
 //! Guarantees: who may not read both contents, and who asks for what is not here, gets one and the
-//! same answer, after the same questions were looked into; patches go no faster than contents do.
+//! same answer, at a whole step of time, after the same questions were looked into; patches go no faster than contents do.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use catalog::digest::Digest;
 use catalog::permission::NodeId;
 use iroh::endpoint::{Connection, RecvStream, SendStream};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::layout::{BEING_MADE, PATCH, Place, QUESTION_BYTES, Question, Wish};
 use super::shelf::Known;
@@ -17,6 +17,7 @@ use super::{Pair, are_sizes_fit};
 use crate::access;
 use crate::blobs::{Blobs, Holding};
 use crate::endpoint::remote;
+use crate::level;
 use crate::node::Inner;
 use crate::recovery::SEQUENCE_BYTES_MAX;
 use crate::serve;
@@ -47,6 +48,7 @@ async fn answer(node: Arc<Inner>, peer: NodeId, mut send: SendStream, mut receiv
         Ok(Ok(())) => Question::decode(&question),
         _ => None,
     };
+    let came = Instant::now();
     let answered = match question {
         Some(question) => reply(&node, peer, question, &mut send).await,
         None => None,
@@ -54,6 +56,7 @@ async fn answer(node: Arc<Inner>, peer: NodeId, mut send: SendStream, mut receiv
     match answered {
         Some(()) => drop(send.finish()),
         None => {
+            level::until_step(came, access::REFUSAL_EVERY).await;
             send.reset(REFUSED.into()).ok();
             receive.stop(REFUSED.into()).ok();
         }

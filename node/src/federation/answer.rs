@@ -11,10 +11,11 @@ use catalog::store::Store;
 use catalog_discovery::federation::{Answer, Question};
 use catalog_discovery::{FollowError, Index};
 use iroh::endpoint::SendStream;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use tracing::debug;
 
 use crate::blocking::blocking;
+use crate::level;
 use crate::node::{Inner, now};
 use crate::protocol::frame::{self, FrameError};
 use crate::protocol::message::TalkError;
@@ -42,8 +43,7 @@ pub(crate) async fn answer(
         None => inner.reply(asker, question).await,
     };
     // How long it took to leave out what the asker may not read would tell that it is here.
-    let steps = came.elapsed().as_millis() / ANSWER_STEP.as_millis() + 1;
-    sleep_until(came + ANSWER_STEP * u32::try_from(steps).unwrap_or(1)).await;
+    level::until_step(came, ANSWER_STEP).await;
     frame::send(send, &reply).await.map_err(TalkError::from)?;
     send.finish().ok();
     Ok(())
