@@ -90,6 +90,7 @@ impl Session {
         }
         let config = config.mirror_by(self.mirror());
         let config = config.use_line(self.policy()).patches(self.settings.is_on("node.patches"));
+        let config = config.heed_forecasts(self.settings.is_on("transfer.forecast"));
         let config = config.count_usage(self.settings.is_on("usage.count"));
         let config = config.announce(self.settings.is_on("node.announce"));
         config.lan_discovery(self.settings.is_on("node.lan"))

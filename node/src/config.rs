@@ -73,6 +73,7 @@ pub struct NodeConfig {
     strategy: Strategy,
     backbones: Vec<NodeId>,
     feature_log: Option<PathBuf>,
+    heeds_forecasts: bool,
     mirror: Terms,
     friends: Vec<NodeId>,
 }
@@ -99,6 +100,7 @@ impl NodeConfig {
             strategy: Strategy::default(),
             backbones: Vec::new(),
             feature_log: None,
+            heeds_forecasts: true,
             mirror: Terms::default(),
             friends: Vec::new(),
         }
@@ -252,6 +254,17 @@ impl NodeConfig {
     pub fn log_features(mut self, file: PathBuf) -> Self {
         self.feature_log = Some(file);
         self
+    }
+
+    /// Asks less of providers that are expected to fail, as it does unless told otherwise.
+    pub fn heed_forecasts(mut self, heeds: bool) -> Self {
+        self.heeds_forecasts = heeds;
+        self
+    }
+
+    /// Whether less is asked of providers that are expected to fail.
+    pub fn heeds_forecasts(&self) -> bool {
+        self.heeds_forecasts
     }
 
     /// Mirrors on these terms, once it is told to mirror.

@@ -15,6 +15,7 @@ pub mod network;
 pub mod parcel;
 pub mod partition;
 pub mod powercut;
+pub mod ramps;
 pub mod releases;
 pub mod resume;
 pub mod samples;

@@ -97,6 +97,35 @@ impl Network {
         self.filter("delete table bridge cut")
     }
 
+    /// Drops so many of 1,000 packets that a host sends, at random, from now on.
+    ///
+    /// # Errors
+    /// When the packet filter refuses the rule.
+    pub fn lose(&self, host: u8, per_mille: u16) -> io::Result<()> {
+        self.filter(&format!(
+            "add table bridge loss
+             delete table bridge loss
+             table bridge loss {{ chain forward {{ type filter hook forward priority 0;
+             iifname {} numgen random mod 1000 < {per_mille} drop
+             }}
+             }}",
+            port(host)
+        ))
+    }
+
+    /// Lets a host send no more than so many bits in a second, with up to 400 ms of packets queued,
+    /// from now on.
+    ///
+    /// # Errors
+    /// When the kernel has no token bucket filter.
+    pub fn throttle(&self, host: u8, bits_per_second: u64) -> io::Result<()> {
+        let namespace = &self.hosts[usize::from(host)].namespace;
+        let rate = format!("{bits_per_second}bit");
+        let bucket = ["tbf", "rate", &rate, "burst", "32kb", "latency", "400ms"];
+        let device = ["netns", "exec", namespace, "tc", "qdisc", "replace", "dev", "eth0", "root"];
+        ip(&[&device[..], &bucket[..]].concat())
+    }
+
     fn filter(&self, rules: &str) -> io::Result<()> {
         let mut nft = Command::new("ip");
         nft.args(["netns", "exec", &self.switch, "nft", "-f", "-"]);

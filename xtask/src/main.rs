@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! cargo xtask samples                fetch the npm and wheel families that the journeys import
-//! cargo xtask campaign NAME [SEED]   durability, resume, powercut, bitflips, partition, sim, or all
+//! cargo xtask campaign NAME [SEED]   durability, resume, powercut, bitflips, partition, ramps, sim,
+//!                                    or all
 //! cargo xtask bench [WORD…]          journeys beside their rivals (see benches/benches/journeys.rs)
 //! ```
 //!
@@ -19,10 +20,11 @@ use catalog_tests::network::Network;
 use catalog_tests::sim::catalogs;
 use catalog_tests::skip::skip;
 use catalog_tests::table::Table;
-use catalog_tests::{bitflips, durability, partition, powercut, resume, samples};
+use catalog_tests::{bitflips, durability, partition, powercut, ramps, resume, samples};
 
 const USAGE: &str = "usage: cargo xtask samples | campaign NAME [SEED] | bench [WORD…]";
-const CAMPAIGNS: [&str; 6] = ["durability", "resume", "powercut", "bitflips", "partition", SIM];
+const CAMPAIGNS: [&str; 7] =
+    ["durability", "resume", "powercut", "bitflips", "partition", "ramps", SIM];
 
 /// The campaign that needs no program, only an optimised build of the tests' library.
 const SIM: &str = "sim";
@@ -164,6 +166,17 @@ fn run(name: &str, seed: u64) -> Result<(), String> {
             Ok(network) => {
                 // Some cuts outlast every connection, some do not.
                 let tally = partition::run(&network, 20, 1..40, seed, &work);
+                let tally = tally.map_err(|error| error.to_string())?;
+                (tally.table(seed), tally.is_good())
+            }
+        },
+        "ramps" => match Network::new(ramps::HOSTS) {
+            Err(why) => {
+                skip("ramps", &why.to_string());
+                return Ok(());
+            }
+            Ok(network) => {
+                let tally = ramps::run(&network, 8, seed, &work);
                 let tally = tally.map_err(|error| error.to_string())?;
                 (tally.table(seed), tally.is_good())
             }

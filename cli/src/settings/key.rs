@@ -335,6 +335,14 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Text,
     },
     Key {
+        name: "transfer.forecast",
+        env: "CATALOG_TRANSFER_FORECAST",
+        default: Some("true"),
+        in_project: false,
+        about: "whether less is asked of providers that are expected to fail",
+        kind: Kind::Switch,
+    },
+    Key {
         name: "transfer.strategy",
         env: "CATALOG_TRANSFER_STRATEGY",
         default: Some("lowest-latency"),

@@ -185,7 +185,9 @@ impl Talks {
             let Some(connection) = connection(source) else { continue };
             let sight = provider.sight(connection);
             let prospect = provider.outlook.look(now, lateness, &sight);
-            machine.handle(now, Event::Foreseen { source, trust: prospect.share });
+            if self.node.config.heeds_forecasts() {
+                machine.handle(now, Event::Foreseen { source, trust: prospect.share });
+            }
             let (load, loss) = (prospect.reading.load, Some(provider.outlook.loss()));
             machine.handle(now, Event::Told { source, load, loss });
             if let Some(features) = &mut self.features {
