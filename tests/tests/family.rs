@@ -108,7 +108,7 @@ fn an_npm_family_is_published_once_and_every_machine_gets_its_own_build() {
 
     for (words, variant) in [
         (&["--profile", "pi-low"][..], "linux-arm64"),
-        (&["--set", "os=freebsd"], "wasm"),
+        (&["--set", "os=haiku"], "wasm"),
         (&["--set", "os=macos", "--set", "cpu.arch=arm64"], "darwin-arm64"),
     ] {
         let resolution = explain(&guest, &[&["esbuild"], words].concat());
