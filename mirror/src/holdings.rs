@@ -122,7 +122,7 @@ impl Page {
 
     /// How many roots it stands for.
     pub fn count(&self) -> u64 {
-        (self.prefixes.len() / self.width) as u64 + self.unnamed
+        ((self.prefixes.len() / self.width) as u64).saturating_add(self.unnamed)
     }
 
     /// The value of a register that says this.

@@ -1,12 +1,26 @@
 //! Lets answers leave at whole steps of time, so that how long it took to find them tells nothing.
 
+use std::thread;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use crate::blocking::blocking;
+
+/// The last part of the wait, which a thread sleeps by itself.
+const LAST: Duration = Duration::from_millis(3);
+
 /// Waits until the next whole `step` since `came`.
 pub(crate) async fn until_step(came: Instant, step: Duration) {
-    sleep_until(came + next_step(came.elapsed(), step)).await;
+    let leaves = came + next_step(came.elapsed(), step);
+    sleep_until(leaves - LAST).await;
+    // The runtime's timers go by whole milliseconds from when it had nothing else to do: that
+    // moment says how long what was done before took. A thread's go by the clock.
+    blocking(move || {
+        let late = came.elapsed();
+        thread::sleep(next_step(late, step) - late);
+    })
+    .await;
 }
 
 /// The first multiple of `step` after `took`.

@@ -7,7 +7,6 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use catalog::announcement::{self, Announcement};
 use catalog::digest::Digest;
@@ -24,8 +23,6 @@ use crate::blocking::blocking;
 use crate::node::{Inner, now};
 use crate::registers::SayError;
 
-/// How long what was served is told; it halves every day by itself.
-const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// The largest file that is read.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
@@ -114,7 +111,7 @@ impl Inner {
         if demand.rows.is_empty() && last.is_none() {
             return Ok(());
         }
-        self.say_for(&demand_name(), demand.encode(), LIFE).await
+        self.say_for(&demand_name(), demand.encode(), heat::LIFE).await
     }
     async fn keep_demand(&self, bytes: Vec<u8>) -> io::Result<()> {
         let path = self.mirror.counts.path.clone();

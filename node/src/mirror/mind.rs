@@ -351,10 +351,7 @@ impl Mind {
 
     /// What others are to know of this mirror.
     pub(super) fn statement(&self, inner: &Inner) -> Statement {
-        let presence = self.keeper.presence();
-        let gone = presence.gone().count();
-        let all = gone + presence.counted(now()).count().saturating_sub(1);
-        let churn = (gone * usize::from(WHOLE)).checked_div(all).unwrap_or_default() as u16;
+        let churn = self.keeper.presence().churn(now());
         let is_on = self.decided.mode != Mode::Off;
         Statement {
             is_mirror: is_on || !self.decided.pins.is_empty() || !self.held.is_empty(),
@@ -363,7 +360,7 @@ impl Mind {
             used: self.used(),
             filter: self.filter().clone(),
             measured: Measured {
-                churn: (all > 0 && inner.open_net().is_some()).then_some(churn),
+                churn: churn.filter(|_| inner.open_net().is_some()),
                 ..Measured::default()
             },
         }
